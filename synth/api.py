@@ -1,0 +1,126 @@
+"""Fit and load, in a few lines each."""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from synth.errors import InputError, SynthError
+from synth.models.base import Run
+from synth.privacy.budget import Budget
+from synth.privacy.ingest import open_frame, read_table
+from synth.privacy.ledger import Ledger
+from synth.privacy.prepare import prepare
+from synth.progress import Progress, Silent
+from synth.receipt import write_receipt
+from synth.registry import DEFAULT, make_synthesizer
+from synth.release import Release, load
+from synth.schema import Schema
+from synth.schema_toml import read_schema_toml
+from synth.sdv_metadata import read_sdv_metadata
+
+__all__ = ["fit", "load", "read_schema"]
+
+
+def read_schema(path: str | Path) -> Schema:
+    """Read ``schema.toml``, or SDV metadata where the file is ``.json``.
+
+    Raises:
+        SchemaError: The file cannot be read or contradicts itself.
+    """
+    path = Path(path)
+    return read_sdv_metadata(path) if path.suffix.lower() == ".json" else read_schema_toml(path)
+
+
+def fit(
+    data: pd.DataFrame | str | Path,
+    *,
+    epsilon: float,
+    delta: float | None = None,
+    schema: Schema | str | Path | None = None,
+    model: str = DEFAULT,
+    options: dict[str, Any] | None = None,
+    seed: int | None = None,
+    ledger: str | Path | None = None,
+    progress: Progress | None = None,
+    delimiter: str | None = None,
+    encoding: str = "utf-8",
+) -> Release:
+    """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
+
+    Args:
+        data: A frame, or a file (CSV, TSV, also gzipped; Parquet).
+        epsilon: The whole budget: domains, bounds, row count and training included.
+        delta: Default: ``1 / (10 n^1.1)`` of the paid row count, at most 1e-5.
+        schema: Public facts; what is missing is learnt from the same budget.
+        model: Synthesizer; see ``synth.registry``.
+        options: Of the synthesizer.
+        seed: For initial weights only. Noise and selection never depend on it.
+        ledger: File that every charge is written to before it runs; ``None`` keeps it in memory.
+        progress: Told about phases, steps and epsilon.
+        delimiter: Of a text file.
+        encoding: Of a text file.
+
+    Returns:
+        The release: sample from it, save it, publish it.
+
+    Raises:
+        InputError: Data, schema or options cannot be used.
+        RefusedError: The budget does not carry the request.
+    """
+    progress = progress or Silent()
+    budget = Budget(epsilon=float(epsilon), delta=delta)
+    synthesizer = make_synthesizer(model, options)
+    declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
+    frame = _frame(data, progress, delimiter, encoding)
+    book = Ledger(budget, Path(ledger) if ledger is not None else None)
+    outcome = "failed"
+    try:
+        rows = open_frame(frame, declared, book)
+        known = rows.schema
+        del frame, data
+        table, codec = prepare(rows, progress)
+        del rows
+        run = Run(seed=secrets.randbits(63) if seed is None else seed, progress=progress)
+        fitted = synthesizer.fit(table, run)
+        progress.phase("checking the account")
+        progress.spent(book.spent())
+        receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema))
+        outcome = "done"
+        filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
+        return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt)
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise
+    except SynthError as error:
+        outcome = "refused" if error.exit_code == 3 else "failed"
+        raise
+    finally:
+        book.close(outcome)
+
+
+def _frame(data: pd.DataFrame | str | Path, progress: Progress, delimiter: str | None, encoding: str) -> pd.DataFrame:
+    if isinstance(data, str | Path):
+        progress.phase("reading")
+        return read_table(Path(data), delimiter=delimiter, encoding=encoding)
+    if not isinstance(data, pd.DataFrame):
+        raise InputError(f"data must be a pandas frame or a path, not {type(data).__name__}")
+    if len(data) == 0 or len(data.columns) == 0:
+        raise InputError("the table is empty: it needs columns and rows")
+    return data
+
+
+def learnt_facts(declared: Schema, complete: Schema) -> dict[str, list[str]]:
+    """Names of the facts that were learnt with budget, by column."""
+    found = {}
+    for before, after in zip(declared.columns, complete.columns, strict=True):
+        facts = [key for key in ("kind", "bounds", "precision") if getattr(before, key) != getattr(after, key)]
+        if after.is_open:
+            facts.append("categories")
+        if facts:
+            found[after.name] = facts
+    return found

@@ -1,0 +1,93 @@
+"""A table's codec: one column codec each, rows to codes and codes to a typed frame. Pure and public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from synth.encoding.category import CategoryCodec
+from synth.encoding.numeric import NumericCodec
+from synth.encoding.values import booleans, numbers, texts
+from synth.errors import ArtifactError
+from synth.schema import Column, Kind, Schema
+from synth.table import CodeArray, Domain
+
+ColumnCodec = NumericCodec | CategoryCodec
+_CODECS = {"numeric": NumericCodec.from_dict, "category": CategoryCodec.from_dict}
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Column codecs in schema order."""
+
+    schema: Schema
+    columns: tuple[ColumnCodec, ...]
+
+    @property
+    def domain(self) -> Domain:
+        """Names and code counts."""
+        return Domain(
+            names=self.schema.names,
+            sizes=tuple(c.size for c in self.columns),
+            target=self.schema.target,
+            ordered=tuple(c.ordered for c in self.columns),
+        )
+
+    def decode(self, codes: CodeArray, rng: np.random.Generator) -> pd.DataFrame:
+        """Codes, shape (n, d), to a frame with the dtypes of the schema."""
+        data = {}
+        for j, codec in enumerate(self.columns):
+            cells = codec.decode(codes[:, j].astype(np.int64), rng)
+            data[codec.column.name] = typed(pd.Series(cells), codec.column)
+        return pd.DataFrame(data)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Plain types."""
+        return [c.to_dict() for c in self.columns]
+
+    @staticmethod
+    def from_list(schema: Schema, facts: list[dict[str, Any]]) -> Codec:
+        """The inverse of ``to_list``.
+
+        Raises:
+            ArtifactError: Unknown codec, or not one per column.
+        """
+        if len(facts) != len(schema.columns) or any(f.get("codec") not in _CODECS for f in facts):
+            raise ArtifactError("the model's encoders do not match its schema")
+        pairs = zip(schema.columns, facts, strict=True)
+        return Codec(schema, tuple(_CODECS[f["codec"]](column, f) for column, f in pairs))
+
+
+def encode_column(series: pd.Series, codec: ColumnCodec, missing: tuple[str, ...]) -> CodeArray:
+    """Codes of raw cells, shape (n,)."""
+    if isinstance(codec, NumericCodec):
+        return codec.encode(numbers(series, codec.column, missing)).astype(np.int32)
+    return codec.encode(category_texts(series, codec.column, missing)).astype(np.int32)
+
+
+def category_texts(series: pd.Series, column: Column, missing: tuple[str, ...]) -> Any:
+    """Texts of a categorical column; booleans become ``"True"`` and ``"False"``."""
+    if column.kind is Kind.BOOLEAN:
+        flags = booleans(series, missing)
+        return np.array([None if f != f else ("True" if f else "False") for f in flags], dtype=object)
+    return texts(series, missing)
+
+
+def typed(series: pd.Series, column: Column) -> pd.Series:
+    """Decoded cells with the dtype of the column's kind."""
+    kind = column.kind
+    if kind is Kind.INTEGER:
+        whole = series.round()
+        return whole.astype("Int64") if column.nullable else whole.astype("int64")
+    if kind is Kind.BOOLEAN:
+        flags = series.map({"True": True, "False": False})
+        return flags.astype("boolean") if column.nullable else flags.astype("bool")
+    if kind is Kind.DATETIME:
+        stamps = pd.to_datetime(series, unit="s").dt.round("1s")
+        return stamps if column.format is None else stamps.dt.strftime(column.format).astype(object)
+    if kind is not None and kind.is_numeric:
+        return series.astype("float64")
+    return series.astype(object)

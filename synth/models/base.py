@@ -1,0 +1,53 @@
+"""What a synthesizer is: a frozen dataclass of options with ``fit`` and ``sample``, and no state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.privacy.vault import PrivateTable
+from synth.progress import Progress, Silent
+from synth.table import Domain, EncodedTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Public circumstances of a fit.
+
+    Attributes:
+        seed: For initial weights and data-free draws; never for noise or selection.
+        progress: Told about phases and steps.
+    """
+
+    seed: int = 0
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What sampling needs; public once fitting is over.
+
+    Attributes:
+        tensors: Arrays by name.
+        facts: Small JSON values (sizes of layers and the like).
+    """
+
+    tensors: dict[str, npt.NDArray[Any]]
+    facts: dict[str, Any]
+
+
+class Synthesizer(Protocol):
+    """The contract. Fields of the dataclass are the options."""
+
+    def fit(self, data: PrivateTable, run: Run) -> Fitted:
+        """Learn from ``data``, spending at most what its ledger grants.
+
+        Raises:
+            RefusedError: The budget does not carry this model.
+        """
+
+    def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
+        """Draw ``n_rows`` rows of ``domain``; a function of ``fitted`` and ``rng`` alone."""

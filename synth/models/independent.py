@@ -1,0 +1,30 @@
+"""Baseline: measure each column once with the whole budget, then draw the columns independently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from synth.models.base import Fitted, Run
+from synth.models.one_way import measure_one_way, pack, unpack
+from synth.privacy.vault import PrivateTable
+from synth.table import Domain, EncodedTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Independent:
+    """Noisy one-way marginals. The floor that every other model has to beat; right for very small epsilon or tables."""
+
+    def fit(self, data: PrivateTable, run: Run) -> Fitted:
+        """Spend all that is left on the one-way tables."""
+        run.progress.phase("measuring one-way tables")
+        one_way = measure_one_way(data, share=None)
+        return Fitted({"one_way": pack(one_way)}, {})
+
+    def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
+        """Draw every column on its own."""
+        codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
+        for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
+            codes[:, j] = rng.choice(len(shares), size=n_rows, p=shares / shares.sum())
+        return EncodedTable(domain, codes)

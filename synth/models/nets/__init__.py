@@ -1,0 +1,1 @@
+"""Plain torch building blocks that synthesizers share."""

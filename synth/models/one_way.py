@@ -1,0 +1,71 @@
+"""One-way tables: measured, combined with what preparing the codes paid for, made into distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.privacy.vault import Measurement, PrivateTable
+from synth.table import Domain
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def measure_one_way(data: PrivateTable, *, share: float | None) -> list[FloatArray]:
+    """Noisy distribution of every column.
+
+    Args:
+        data: Private codes.
+        share: Of the squared Gaussian budget, over all columns; ``None`` for all that is left.
+
+    Returns:
+        One array per column, not negative, summing to 1.
+    """
+    subsets = [(name,) for name in data.domain.names]
+    fresh = data.noisy_marginals_with_rest(subsets) if share is None else data.noisy_marginals(subsets, share=share)
+    known = {m.names: m for m in data.measured}
+    combined = [combine([m, *([known[m.names]] if m.names in known else [])]) for m in fresh]
+    return [project(counts, data.rows.estimate) for counts in combined]
+
+
+def combine(measurements: Sequence[Measurement]) -> FloatArray:
+    """Inverse-variance mean of independent measurements of one table; infinite sigma counts for nothing."""
+    precision = [1 / np.broadcast_to(m.sigma, m.counts.shape) ** 2 for m in measurements]
+    weighted = sum(p * m.counts for p, m in zip(precision, measurements, strict=True))
+    return np.asarray(weighted / sum(precision), dtype=np.float64)
+
+
+def project(counts: FloatArray, rows: int) -> FloatArray:
+    """Nearest distribution to noisy counts, in the Euclidean sense (projection onto the simplex).
+
+    Args:
+        counts: Noisy counts, shape (k,).
+        rows: Row count in force.
+
+    References:
+        Wang and Carreira-Perpinan (2013), arXiv:1309.1541; known as norm-sub for private histograms.
+    """
+    shares = counts / max(rows, 1)
+    falling = np.sort(shares)[::-1]
+    excess = (np.cumsum(falling) - 1) / np.arange(1, len(shares) + 1)
+    last = int(np.flatnonzero(falling - excess > 0)[-1])
+    out = np.maximum(shares - excess[last], 0.0)
+    return np.asarray(out / out.sum(), dtype=np.float64)
+
+
+def log_shares(one_way: Sequence[FloatArray], rows: int) -> FloatArray:
+    """Logarithms of all columns' distributions, end to end, with an empty code worth a tenth of a row."""
+    floor = 0.1 / max(rows, 10)
+    return np.concatenate([np.log(np.maximum(p, floor)) for p in one_way])
+
+
+def pack(one_way: Sequence[FloatArray]) -> npt.NDArray[np.float32]:
+    """All columns' distributions end to end, shape (width,)."""
+    return np.concatenate(one_way).astype(np.float32)
+
+
+def unpack(flat: npt.NDArray[np.float32], domain: Domain) -> list[FloatArray]:
+    """The inverse of ``pack``."""
+    return [flat[o : o + k].astype(np.float64) for o, k in zip(domain.offsets, domain.sizes, strict=True)]

@@ -1,0 +1,221 @@
+"""Events to epsilon: one privacy loss distribution (PLD), checked against two other accountants.
+
+Gaussian events compose exactly into one Gaussian (Dong, Roth and Su 2022, arXiv:1905.02383, Corollary 3.3), partition
+selection adds its delta, DP-SGD is composed in by PLD (Doroshenko et al. 2022, arXiv:2207.04380, in ``dp_accounting``;
+pessimistic, so an upper bound). Rounding is post-processing of the continuous Gaussian, so its PLD holds as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from dp_accounting.pld import privacy_loss_distribution as pld
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
+
+from synth.errors import AccountingError, RefusedError
+from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
+
+COARSE, FINE = 1e-3, 1e-4
+MAX_NOISE = 1e4
+
+
+def gaussian_delta(mu: float, epsilon: float) -> float:
+    """Delta of a ``mu``-GDP mechanism (Dong, Roth and Su 2022, Corollary 2.13)."""
+    if mu <= 0:
+        return 0.0
+    first, second = log_ndtr(-epsilon / mu + mu / 2), epsilon + log_ndtr(-epsilon / mu - mu / 2)
+    return float(math.exp(first) - math.exp(second)) if first > second else 0.0
+
+
+def gaussian_mu(epsilon: float, delta: float) -> float:
+    """The Gaussian budget: the largest ``mu`` whose mechanism is (epsilon, delta)-DP."""
+    return float(brentq(lambda mu: gaussian_delta(mu, epsilon) - delta, 1e-9, 1e3, xtol=1e-12, rtol=1e-12))
+
+
+def gaussian_epsilon(mu: float, delta: float) -> float:
+    """Epsilon of a ``mu``-GDP mechanism at ``delta``."""
+    if mu <= 0 or gaussian_delta(mu, 0.0) <= delta:
+        return 0.0
+    return float(brentq(lambda e: gaussian_delta(mu, e) - delta, 0.0, mu * mu / 2 + 40 * mu + 1, xtol=1e-12))
+
+
+def total_mu(events: Sequence[Event]) -> float:
+    """Root of the sum of squared ``mu`` of all counts."""
+    return math.sqrt(sum(e.mu**2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent)))
+
+
+def selection_delta(events: Sequence[Event]) -> float:
+    """Sum of the deltas of all partition selections."""
+    return sum(e.delta for e in events if isinstance(e, PartitionSelectionEvent))
+
+
+def _sgd(events: Sequence[Event]) -> list[SubsampledGaussianEvent]:
+    return [e for e in events if isinstance(e, SubsampledGaussianEvent)]
+
+
+@lru_cache(maxsize=256)
+def _sgd_pld(noise: float, rate: float, steps: int, interval: float, replace: bool = False) -> Any:
+    relation = pld.NeighborRel.REPLACE_ONE if replace else pld.NeighborRel.ADD_OR_REMOVE_ONE
+    one = pld.from_gaussian_mechanism(
+        noise, sampling_prob=rate, value_discretization_interval=interval, neighboring_relation=relation
+    )
+    return one.self_compose(steps)
+
+
+@lru_cache(maxsize=64)
+def _gaussian_pld(mu: float, interval: float) -> Any:
+    return pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=interval)
+
+
+def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE) -> float:
+    """Epsilon of everything in ``events`` together, add-or-remove-one.
+
+    Args:
+        events: What ran, in any order.
+        delta: Total delta.
+        interval: PLD discretisation; smaller is tighter and slower.
+
+    Returns:
+        An upper bound; infinite when the selections alone use up ``delta``.
+
+    Raises:
+        AccountingError: An event of unknown type.
+    """
+    for event in events:
+        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent):
+            raise AccountingError(f"no accounting for an event of type {type(event).__name__}")
+    left, mu, sgd = delta - selection_delta(events), total_mu(events), _sgd(events)
+    if left <= 0:
+        return math.inf
+    if not sgd:
+        return gaussian_epsilon(mu, left)
+    parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, interval) for e in sgd]
+    if mu > 0:
+        parts.append(_gaussian_pld(mu, interval))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.compose(part)
+    return float(whole.get_epsilon_for_delta(left))
+
+
+def calibrate_noise(
+    prefix: Sequence[Event], *, sample_rate: float, steps: int, epsilon: float, delta: float, what: str = "DP-SGD"
+) -> SubsampledGaussianEvent:
+    """The DP-SGD event with the least noise that fits beside ``prefix``.
+
+    Calibrated on a coarse grid, tightened on a fine one, verified on the fine one.
+
+    Raises:
+        RefusedError: Nothing is left.
+    """
+
+    def over(noise: float, interval: float) -> float:
+        event = SubsampledGaussianEvent(what=what, noise_multiplier=noise, sample_rate=sample_rate, steps=steps)
+        return epsilon_of([*prefix, event], delta, interval=interval) - epsilon
+
+    if epsilon_of(prefix, delta) >= epsilon or over(MAX_NOISE, COARSE) > 0:
+        raise RefusedError("the measurements before training already use the whole budget; raise epsilon")
+    high = 1.0
+    while over(high, COARSE) > 0:
+        high *= 2
+    low = high / 2
+    while low > 1e-2 and over(low, COARSE) <= 0:
+        high, low = low, low / 2
+    noise = high
+    if low > 1e-2:
+        noise = float(brentq(over, low, high, args=(COARSE,), xtol=1e-4 * high))
+    noise *= 1.0005
+    for _ in range(3):  # the fine grid is tighter: one secant step gains most of what is left
+        slack = over(noise, FINE)
+        slope = (over(noise * 0.99, FINE) - slack) / (0.01 * noise)
+        if slope <= 0:
+            break
+        better = noise + slack / slope * (0.9 if slack < 0 else 1.1)
+        if abs(better / noise - 1) < 5e-4 and slack <= 0:
+            break
+        noise = better
+    while over(noise, FINE) > 0:
+        noise *= 1.002
+    return SubsampledGaussianEvent(what=what, noise_multiplier=noise, sample_rate=sample_rate, steps=steps)
+
+
+def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.03) -> dict[str, float]:
+    """Compare the PLD figure with Opacus' PRV and RDP accountants.
+
+    Args:
+        events: What ran.
+        delta: Total delta.
+        tolerance: Largest relative gap to PRV beyond its own error bound.
+
+    Returns:
+        ``{"pld": , "prv": , "rdp": }``; for counts alone the closed form stands in for all.
+
+    Raises:
+        AccountingError: PLD and PRV disagree, or RDP (a looser upper bound) is below PLD.
+    """
+    ours, mu, sgd = epsilon_of(events, delta), total_mu(events), _sgd(events)
+    if not sgd:
+        return {"pld": ours, "prv": ours, "rdp": ours}
+    from opacus.accountants import PRVAccountant, RDPAccountant
+
+    history = [(e.noise_multiplier, e.sample_rate, e.steps) for e in sgd]
+    if mu > 0:
+        history.append((1 / mu, 1.0, 1))
+    left, found, error = delta - selection_delta(events), {"pld": ours}, 0.01
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, accountant in (("prv", PRVAccountant()), ("rdp", RDPAccountant())):
+            accountant.history = history
+            options = {"eps_error": error} if name == "prv" else {}
+            found[name] = float(accountant.get_epsilon(left, **options))
+    gap = abs(found["prv"] - ours)
+    if not gap <= 2 * error + tolerance * ours or not found["rdp"] >= ours * (1 - 1e-3) - 1e-3:
+        raise AccountingError("two privacy accountants disagree on this run, so no guarantee is given; please report it")
+    return found
+
+
+def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
+    """Epsilon where neighbours differ by *replacing* one row: the same events, read under the other adjacency."""
+    left, mu, sgd = delta - 2 * selection_delta(events), total_mu(events), _sgd(events)
+    if left <= 0:
+        return math.inf
+    if not sgd:
+        return gaussian_epsilon(2 * mu, left)
+    whole = _sgd_pld(sgd[0].noise_multiplier, sgd[0].sample_rate, sgd[0].steps, COARSE, replace=True)
+    for e in sgd[1:]:
+        whole = whole.compose(_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, COARSE, replace=True))
+    if mu > 0:
+        relation = pld.NeighborRel.REPLACE_ONE
+        two = pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=COARSE, neighboring_relation=relation)
+        whole = whole.compose(two)
+    return float(whole.get_epsilon_for_delta(left))
+
+
+def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
+    """Epsilon for somebody with ``rows`` rows (all added or removed together), same delta.
+
+    Exact dominating pair: ``k`` clipped rows in a Poisson sample move the sum by a Binomial(k, q) multiple of the
+    sensitivity (Charles et al. 2024, arXiv:2407.07737).
+    """
+    left, mu, sgd = delta - rows * selection_delta(events), total_mu(events), _sgd(events)
+    if left <= 0:
+        return math.inf
+    if not sgd:
+        return gaussian_epsilon(rows * mu, left)
+    whole = None
+    for e in sgd:
+        weights = [
+            math.comb(rows, i) * e.sample_rate**i * (1 - e.sample_rate) ** (rows - i) for i in range(rows + 1)
+        ]
+        part = pld.from_mixture_gaussian_mechanism(
+            e.noise_multiplier, list(range(rows + 1)), weights, value_discretization_interval=COARSE
+        ).self_compose(e.steps)
+        whole = part if whole is None else whole.compose(part)
+    if mu > 0 and whole is not None:
+        whole = whole.compose(_gaussian_pld(rows * mu, COARSE))
+    return float(whole.get_epsilon_for_delta(left)) if whole is not None else 0.0

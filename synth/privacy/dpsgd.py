@@ -1,0 +1,218 @@
+"""The private half of DP-SGD (Abadi et al. 2016, arXiv:1607.00133): Poisson sample, clip each row, sum, round, noise.
+
+What leaves is a noisy sum over a constant divisor, in ``param.grad``; optimizers, schedules and anything else done with it
+are post-processing. Clipping is flat over all trainable parameters. The divisor and the sampling rate are constants; an
+empty sample still gets noise and counts as a step.
+
+Randomness inside a loss (a VAE's latent draw) must be unpredictable: were it a known sequence by position in the batch,
+one more row would shift everybody else's draw, and the sum would move by far more than one clipped gradient. Fresh draws
+from operating-system entropy make each row's draw its own, and the guarantee follows by averaging over them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from synth.errors import AccountingError, InputError, RefusedError
+from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
+from synth.privacy.mechanisms import noisy_gradient_sum
+from synth.privacy.randomness import Entropy
+
+NORM_MARGIN = 1e-4  # covers the float32 error of a norm
+CHUNK = 8192
+FloatArray = npt.NDArray[np.float64]
+RowLoss = Callable[[nn.Module, Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SgdPlan:
+    """Constants of one private training run: functions of public or paid figures only.
+
+    Attributes:
+        steps: Noisy sums.
+        sample_rate: Probability that a row takes part in a step.
+        divisor: What each noisy sum is divided by (the batch size one expects).
+        max_grad_norm: Clipping norm of a row's gradient.
+    """
+
+    steps: int
+    sample_rate: float
+    divisor: float
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.steps >= 1 and 0 < self.sample_rate <= 1 and self.divisor > 0 and self.max_grad_norm > 0):
+            raise InputError("DP-SGD needs steps >= 1, 0 < sample_rate <= 1, and a positive divisor and max_grad_norm")
+
+
+def check_signal(module: nn.Module, plan: SgdPlan, noise_multiplier: float, epsilon: float) -> None:
+    """Refuse to train where noise would drown even gradients that all agree.
+
+    Compares the norm of the noise averaged over the run, ``sigma sqrt(d) / (batch sqrt(T))``, with the clipping norm.
+
+    Raises:
+        RefusedError: Names the epsilon that would do.
+    """
+    size = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    ratio = noise_multiplier * math.sqrt(size) / (plan.divisor * math.sqrt(plan.steps))
+    if ratio > 1:
+        enough = _round_up(epsilon * ratio)
+        raise RefusedError(
+            f"epsilon = {epsilon:g} is too small to train a network of {size:,} parameters on this many rows: the noise "
+            f"would be {ratio:.1f} times the largest signal; use --epsilon {enough:g} or more, or --model independent"
+        )
+
+
+def _round_up(value: float) -> float:
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit) * unit
+
+
+def secret_normals(shape: tuple[int, ...], entropy: Entropy) -> Tensor:
+    """Standard normals for a loss's own randomness, seeded with 256 secret bits a call. Not the privacy noise."""
+    seed = np.frombuffer(entropy(32), dtype=np.uint32)
+    draws = np.random.Generator(np.random.Philox(np.random.SeedSequence(seed.tolist()))).standard_normal(
+        shape, dtype=np.float32
+    )
+    return torch.from_numpy(draws)
+
+
+class NoisyGradient:
+    """Hands out ``plan.steps`` noisy gradients of ``module``, one per ``step()``, and then no more.
+
+    Made by ``PrivateTable.noisy_gradients``, which has charged for all of them.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: RowLoss,
+        plan: SgdPlan,
+        noise_multiplier: float,
+        exact_batch: Callable[[], npt.NDArray[np.integer]],
+        entropy: Entropy,
+    ) -> None:
+        """See ``PrivateTable.noisy_gradients``.
+
+        Raises:
+            AccountingError: Nothing to train.
+        """
+        self._parameters = [p for p in module.parameters() if p.requires_grad]
+        if not self._parameters:
+            raise AccountingError("the module has no trainable parameters")
+        if sum(len(list(m.parameters(recurse=False))) for m in module.modules()) != len(list(module.parameters())):
+            raise AccountingError("two layers share a parameter; per-row gradients do not cover that")
+        self._module, self._loss, self._plan = module, loss, plan
+        self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
+        self._left = plan.steps
+        self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
+
+    def step(self) -> None:
+        """Put a noisy, averaged gradient of the rows' loss into ``grad`` of every trainable parameter.
+
+        Raises:
+            AccountingError: All charged steps have been drawn.
+        """
+        if self._left < 1:
+            raise AccountingError("all DP-SGD steps that were charged have been used")
+        self._left -= 1
+        codes = torch.from_numpy(self._exact_batch().astype(np.int64))
+        size = sum(p.numel() for p in self._parameters)
+        exact_sum = np.zeros(size, dtype=np.float64)
+        for start in range(0, len(codes), CHUNK):
+            chunk = codes[start : start + CHUNK]
+            exact_sum += self._sum(self._module, self._loss, chunk, self._plan.max_grad_norm)
+        noisy = noisy_gradient_sum(
+            exact_sum,
+            max_grad_norm=self._plan.max_grad_norm,
+            noise_multiplier=self._noise_multiplier,
+            entropy=self._entropy,
+        )
+        self._write(torch.from_numpy((noisy / self._plan.divisor).astype(np.float32)))
+
+    def _write(self, flat: Tensor) -> None:
+        start = 0
+        for p in self._parameters:
+            p.grad = flat[start : start + p.numel()].reshape(p.shape).clone()
+            start += p.numel()
+
+
+def _fallback() -> Callable[[nn.Module, RowLoss, Tensor, float], FloatArray]:
+    from synth.privacy.opacus_bridge import exact_hooks_sum
+
+    return exact_hooks_sum
+
+
+def clip_factors(squared: Tensor, max_grad_norm: float) -> Tensor:
+    """What to multiply each row's gradient with, shape (rows,), float64; 0 where the norm is not finite."""
+    norm = squared.double().sqrt()
+    factor = (max_grad_norm / (norm * (1 + NORM_MARGIN)).clamp_min(1e-30)).clamp_max(1.0)
+    return torch.where(torch.isfinite(norm), factor, torch.zeros_like(factor))
+
+
+def exact_closed_form_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+    """Sum of clipped per-row gradients, without storing them. Private.
+
+    Args:
+        module: Supported layers only, each used at most once per row.
+        loss: ``loss(module, codes)``, per-row losses of shape (rows,), each a function of its own row.
+        codes: Shape (rows, d), at least one row.
+        max_grad_norm: Clipping norm.
+
+    Returns:
+        Shape (parameters,), float64, in the order of ``module.parameters()``.
+
+    Raises:
+        AccountingError: A layer ran twice, got anything but (rows, in), or the loss has another shape: the closed form
+            would not hold.
+    """
+    layers, seen = list(leaf_layers(module)), {}
+
+    def record(layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        if layer in seen:
+            raise AccountingError("a layer is used twice per row; closed-form clipping does not cover that")
+        a = args[0].detach() if isinstance(args[0], Tensor) else None
+        if output.shape[0] != len(codes) or (a is not None and a.dim() != 2):
+            raise AccountingError("a layer does not keep one input row per private row")
+        seen[layer] = (a, output)
+
+    hooks = [layer.register_forward_hook(record) for layer in layers]
+    try:
+        losses = loss(module, codes)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if losses.shape != (len(codes),):
+        raise AccountingError("a private loss returns one number per row, shape (rows,)")
+    used = list(seen)
+    grads = torch.autograd.grad(losses.sum(), [seen[layer][1] for layer in used], allow_unused=True)
+    with torch.no_grad():
+        pairs = {layer: (seen[layer][0], g) for layer, g in zip(used, grads, strict=True) if g is not None}
+        squared = torch.zeros(len(codes), dtype=torch.float64)
+        for layer, (a, g) in pairs.items():
+            squared += squared_norms(layer, a, g).double()
+        factor = clip_factors(squared, max_grad_norm)
+        bad = ~torch.isfinite(squared)
+        if bad.any():
+            pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
+        parts = []
+        for layer in layers:
+            own = [p for p in layer.parameters(recurse=False) if p.requires_grad]
+            if layer in pairs:
+                parts += [s.reshape(-1) for s in weighted_sums(layer, *pairs[layer], factor)]
+            else:
+                parts += [torch.zeros(p.numel(), dtype=torch.float64) for p in own]
+        return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+
+
+def _zeroed(values: Tensor, bad: Tensor) -> Tensor:
+    return torch.where(bad.reshape(-1, *[1] * (values.dim() - 1)), torch.zeros_like(values), values)
+

@@ -1,0 +1,109 @@
+"""What was asked of the private rows, as data. ``accounting`` turns events into epsilon; nothing else does.
+
+All events are for add-or-remove-one-unit neighbours, where the unit is a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from synth.errors import AccountingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GaussianEvent:
+    """Counts released with rounded Gaussian noise.
+
+    Attributes:
+        what: Purpose, for people.
+        target: Columns asked about; empty for the row count.
+        sigma: Standard deviation of the noise, in counts.
+        l2_sensitivity: How far one unit can move the exact answer, in the L2 norm.
+    """
+
+    what: str
+    target: tuple[str, ...] = ()
+    sigma: float
+    l2_sensitivity: float = 1.0
+
+    @property
+    def mu(self) -> float:
+        """Gaussian-DP parameter."""
+        return self.l2_sensitivity / self.sigma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSelectionEvent:
+    """Counts of the values that occur, kept above a threshold.
+
+    Attributes:
+        what: Purpose, for people.
+        target: The column.
+        sigma: Standard deviation of the noise, in counts.
+        threshold: A value is named only if its noisy count is larger.
+        delta: Chance that the value of one single row is named.
+    """
+
+    what: str
+    target: tuple[str, ...]
+    sigma: float
+    threshold: int
+    delta: float
+
+    @property
+    def mu(self) -> float:
+        """Gaussian-DP parameter of the counts that are named anyway."""
+        return 1.0 / self.sigma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubsampledGaussianEvent:
+    """DP-SGD: ``steps`` noisy sums of clipped gradients over Poisson samples.
+
+    Attributes:
+        what: Purpose, for people.
+        noise_multiplier: Noise standard deviation over the sensitivity of the rounded, clipped sum.
+        sample_rate: Probability that a unit takes part in a step.
+        steps: Number of sums.
+    """
+
+    what: str
+    noise_multiplier: float
+    sample_rate: float
+    steps: int
+
+
+Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent
+_TYPES: dict[str, type[Event]] = {
+    "gaussian": GaussianEvent,
+    "partition_selection": PartitionSelectionEvent,
+    "subsampled_gaussian": SubsampledGaussianEvent,
+}
+
+
+def event_to_dict(event: Event) -> dict[str, Any]:
+    """Plain types, with the mechanism under ``type``."""
+    name = next(key for key, cls in _TYPES.items() if type(event) is cls)
+    facts = asdict(event)
+    if "target" in facts:
+        facts["target"] = list(facts["target"])
+    return {"type": name, **facts}
+
+
+def event_from_dict(facts: dict[str, Any]) -> Event:
+    """The inverse of ``event_to_dict``.
+
+    Raises:
+        AccountingError: Unknown mechanism or field: it must not count as zero.
+    """
+    rest = dict(facts)
+    cls = _TYPES.get(str(rest.pop("type", None)))
+    if cls is None:
+        raise AccountingError("the ledger holds an event of an unknown type; use the version of synth that wrote it")
+    if "target" in rest:
+        rest["target"] = tuple(rest["target"])
+    try:
+        return cls(**rest)
+    except TypeError:
+        raise AccountingError("the ledger holds an event with unknown fields; use the version that wrote it") from None

@@ -1,0 +1,87 @@
+"""Exact sums over rows, each bounded per row: the private half of every count. Nothing here may leave the core.
+
+One row adds exactly one to exactly one cell of each of these tables, so their L2 sensitivity is 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from synth.encoding.values import TextArray, texts
+from synth.schema import Column, Kind
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+MAX_DIGITS = 6
+VALUE_CLASSES = (
+    "missing",
+    "integer",
+    *(f"decimal_{digits}" for digits in range(1, MAX_DIGITS + 1)),
+    "float",
+    "boolean",
+    "date",
+    "datetime",
+    "text",
+)
+_INTEGER = r"[+-]?\d{1,15}(\.0*)?"
+_DECIMAL = r"[+-]?\d*\.(\d+)"
+_FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+"
+_DATE = r"\d{4}-\d{2}-\d{2}"
+_DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
+_BOOLEAN = r"(?i:true|false)"
+
+LOWEST_POWER, HIGHEST_POWER = -20, 62
+FIRST_YEAR, LAST_YEAR = 1800, 2200
+
+
+def exact_value_classes(series: pd.Series, missing: tuple[str, ...]) -> IntArray:
+    """Cells per class of ``VALUE_CLASSES``, shape (classes,)."""
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        series = series.astype(str).where(series.notna(), None)
+    cells = texts(series, missing)
+    codes, values = pd.factorize(pd.Series(cells, dtype=object))
+    spelled = pd.Series(values, dtype=object).astype(str)
+    place = {name: i for i, name in enumerate(VALUE_CLASSES)}
+    kinds = np.full(len(values), place["text"])
+    for name, pattern in (("float", _FLOAT), ("boolean", _BOOLEAN), ("datetime", _DATETIME), ("date", _DATE)):
+        kinds[spelled.str.fullmatch(pattern).to_numpy(dtype=bool)] = place[name]
+    digits = spelled.str.fullmatch(_DECIMAL).to_numpy(dtype=bool)
+    if digits.any():
+        count = spelled[digits].str.rstrip("0").str.split(".").str[1].str.len().to_numpy(dtype=np.int64)
+        kinds[digits] = np.where(count <= MAX_DIGITS, place["integer"] + count, place["float"])
+    kinds[spelled.str.fullmatch(_INTEGER).to_numpy(dtype=bool)] = place["integer"]
+    per_row = np.where(codes < 0, place["missing"], kinds[codes] if len(values) else 0)
+    return np.bincount(per_row, minlength=len(VALUE_CLASSES)).astype(np.int64)
+
+
+def bucket_edges(column: Column) -> FloatArray:
+    """Borders of fixed buckets that no data influenced: powers of two of either sign, or years for datetimes."""
+    if column.kind is Kind.DATETIME:
+        years = np.arange(FIRST_YEAR, LAST_YEAR + 1)
+        return np.asarray([(np.datetime64(f"{y:04d}-01-01") - np.datetime64("1970-01-01")).astype(float) for y in years]) * 86_400
+    powers = 2.0 ** np.arange(LOWEST_POWER, HIGHEST_POWER + 1)
+    return np.concatenate([-powers[::-1], powers])
+
+
+def exact_histogram(values: FloatArray, edges: FloatArray) -> IntArray:
+    """Values per bucket, those beyond the ends in the outermost one; missing values are not counted."""
+    known = values[~np.isnan(values)]
+    bucket = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, len(edges) - 2)
+    return np.bincount(bucket, minlength=len(edges) - 1).astype(np.int64)
+
+
+def exact_value_counts(cells: TextArray) -> tuple[list[str], IntArray]:
+    """Distinct texts and how many rows hold each; missing cells are not counted."""
+    counts = pd.Series(cells, dtype=object).dropna().value_counts()
+    return [str(v) for v in counts.index], counts.to_numpy(dtype=np.int64)
+
+
+def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntArray:
+    """Contingency table of code columns, shape ``sizes``."""
+    flat = np.zeros(len(codes), dtype=np.int64)
+    for j, size in enumerate(sizes):
+        flat = flat * size + codes[:, j]
+    return np.bincount(flat, minlength=int(np.prod(sizes))).astype(np.int64).reshape(sizes)

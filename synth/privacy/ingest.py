@@ -1,0 +1,158 @@
+"""A file or frame into the vault. Text files are read as texts: the schema, not a guess about the rows, says what they are.
+
+Parsers quote the offending line in their errors, so none of their messages is passed on.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from synth.encoding.values import check_header
+from synth.errors import InputError
+from synth.privacy.ledger import Ledger
+from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.vault import PrivateFrame
+from synth.schema import Schema, undeclared
+
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
+LIKELY = (";", "\t", "|", ",")
+MAX_COLUMNS = 10_000
+
+
+def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a whole table: CSV or TSV (also gzipped) as texts, Parquet with its types.
+
+    Args:
+        path: The file; its suffix says the format.
+        delimiter: Of a text file; by default a comma, a tab for ``.tsv``.
+        encoding: Of a text file.
+
+    Raises:
+        InputError: The file cannot be read as a table with unique column names and at least one row.
+    """
+    if path.is_dir():
+        raise InputError(f"{str(path)!r} is a directory; name the file in it")
+    if not path.exists():
+        raise InputError(f"there is no file {str(path)!r}; check the path")
+    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in (".parquet", ".pq"):
+        frame = _read_parquet(path)
+    elif suffix in DELIMITERS or not suffix:
+        frame = _read_text(path, delimiter if delimiter is not None else DELIMITERS.get(suffix, ","), encoding)
+    else:
+        raise InputError(f"files of type {suffix!r} are not read; use .csv, .tsv (also .gz) or .parquet")
+    if len(frame) == 0:
+        raise InputError(f"{path.name} has a header but no rows")
+    return frame
+
+
+def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
+    """Column names of a text file.
+
+    Raises:
+        InputError: Empty file, unreadable first line, duplicate or empty names, or a likely wrong delimiter.
+    """
+    try:
+        raw = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+        with raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:  # type: ignore[arg-type]
+            names = next(csv.reader(text, delimiter=delimiter), [])
+    except (UnicodeError, LookupError):
+        raise InputError(f"{path.name} is not text in encoding {encoding!r}; pass --encoding, such as latin-1") from None
+    except (OSError, EOFError, csv.Error, TypeError) as error:
+        raise InputError(f"cannot read {path.name}: {type(error).__name__}; check the file and --delimiter") from None
+    names = [name.lstrip("\ufeff") for name in names]
+    if not names or names == [""]:
+        raise InputError(f"{path.name} is empty; it needs a header line and rows")
+    if "\0" in "".join(names):
+        raise InputError(f"{path.name} is not a text table; use its right suffix, such as .parquet")
+    if len(names) == 1:
+        other = next((d for d in LIKELY if d != delimiter and d in names[0]), None)
+        if other is not None:
+            shown = "\\t" if other == "\t" else other
+            raise InputError(f"{path.name} has one column with {shown!r} in its name; pass --delimiter {shown!r}")
+    if len(names) > MAX_COLUMNS:
+        raise InputError(f"{path.name} has {len(names)} columns; at most {MAX_COLUMNS} are supported")
+    for i, name in enumerate(names):
+        if not name.strip():
+            raise InputError(f"column {i + 1} of {path.name} has no name; give every column a name")
+        if name in names[:i]:
+            raise InputError(f"{path.name} has two columns named {name!r}; rename one of them")
+    return names
+
+
+def _read_text(path: Path, delimiter: str, encoding: str) -> pd.DataFrame:
+    if len(delimiter) != 1:
+        raise InputError(f"a delimiter is one character, not {delimiter!r}")
+    names = read_header(path, delimiter, encoding)
+    options = {
+        "read_options": pyarrow.csv.ReadOptions(encoding=encoding, column_names=names, skip_rows=0, skip_rows_after_names=0),
+        "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "convert_options": pyarrow.csv.ConvertOptions(
+            column_types={name: pa.dictionary(pa.int32(), pa.string()) for name in names}, strings_can_be_null=False
+        ),
+    }
+    try:
+        table = pyarrow.csv.read_csv(path, **options)
+    except pa.ArrowInvalid as error:
+        reason = str(error)
+        if "UTF8" in reason or "UTF-8" in reason:
+            hint = "pass --encoding, such as latin-1"
+            raise InputError(f"{path.name} is not text in encoding {encoding!r}; {hint}") from None
+        raise InputError(
+            f"{path.name} has lines with another number of fields than its header; check --delimiter and the quoting"
+        ) from None
+    except (OSError, UnicodeError, pa.ArrowException) as error:
+        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+    frame: pd.DataFrame = table.slice(1).to_pandas()
+    return frame
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
+    for field in table.schema:
+        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+            raise InputError(f"column {field.name!r} of {path.name} holds lists, structs or bytes; flatten or drop it")
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    frame.columns = frame.columns.astype(str)
+    return frame
+
+
+def open_frame(
+    frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
+) -> PrivateFrame:
+    """Put a frame behind a ledger.
+
+    Args:
+        frame: Raw rows; its header is public.
+        schema: Declared facts; ``None`` declares the header only.
+        ledger: Of this run.
+        entropy: Source of secret bytes.
+
+    Raises:
+        InputError: The header does not match, or the table asks for what is not supported.
+    """
+    names = [str(name) for name in frame.columns]
+    if schema is None:
+        if len(set(names)) < len(names):
+            check_header(names, undeclared(tuple(dict.fromkeys(names))))
+        schema = undeclared(tuple(names))
+    check_header(names, schema)
+    if schema.entity is not None:
+        raise InputError(
+            f"the schema declares the entity column {schema.entity!r}, but this version protects single rows only; "
+            "keep one row per person and take 'entity' out of the schema"
+        )
+    renamed = frame.set_axis(names, axis=1)[list(schema.names)].reset_index(drop=True)
+    return PrivateFrame(renamed, schema, ledger, entropy)

@@ -1,0 +1,85 @@
+"""Layers whose per-row gradients have a closed form: their squared norm and their weighted sum, without storing them.
+
+For a layer used once per row, with input ``a`` and loss gradient ``g`` at its output, the weight gradient of a row is the
+outer product of ``g`` and ``a``, so its norm is ``|g| |a|`` and a weighted sum over rows is one matrix product (Goodfellow
+2015, arXiv:1510.01799; ghost clipping: Li et al. 2022, arXiv:2110.05679).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class RowParameter(nn.Module):
+    """A free parameter that every row's loss sees: handed out once per row, so that its per-row gradient is explicit.
+
+    Meant for small parameters (a prior's means, a scale): the expanded gradient of a batch is kept in memory.
+    """
+
+    def __init__(self, value: Tensor) -> None:
+        """Start at ``value``, any shape."""
+        super().__init__()
+        self.value = nn.Parameter(value)
+
+    def forward(self, rows: int) -> Tensor:
+        """``value`` for each row, shape (rows, *value.shape)."""
+        return self.value.expand(rows, *self.value.shape).clone()
+
+
+SUPPORTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.LayerNorm, RowParameter)
+
+
+def leaf_layers(module: nn.Module) -> Iterator[nn.Module]:
+    """Layers that own trainable parameters, in the order of ``module.parameters()``."""
+    for layer in module.modules():
+        if any(p.requires_grad for p in layer.parameters(recurse=False)):
+            yield layer
+
+
+def is_closed_form(module: nn.Module) -> bool:
+    """Whether every trainable parameter of ``module`` sits in a supported layer (exact type: no overridden forward)."""
+    return all(
+        type(layer) in SUPPORTED and all(p.requires_grad for p in layer.parameters(recurse=False))
+        for layer in leaf_layers(module)
+    )
+
+
+def squared_norms(layer: nn.Module, a: Tensor | None, g: Tensor) -> Tensor:
+    """Squared norm of each row's gradient of the layer's parameters.
+
+    Args:
+        layer: A supported layer.
+        a: Its input, shape (rows, in); ``None`` for a ``RowParameter``.
+        g: Gradient of the rows' losses at its output, shape (rows, ...).
+
+    Returns:
+        Shape (rows,).
+    """
+    if isinstance(layer, nn.Linear) and a is not None:
+        return ((a * a).sum(1) + (layer.bias is not None)) * (g * g).sum(1)
+    if isinstance(layer, nn.LayerNorm) and a is not None:
+        normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)
+        return ((normal * g) ** 2).sum(1) + (g * g).sum(1)
+    return (g * g).flatten(1).sum(1)
+
+
+def weighted_sums(layer: nn.Module, a: Tensor | None, g: Tensor, weight: Tensor) -> list[Tensor]:
+    """Sum over rows of ``weight`` times the row's gradient, one tensor per parameter, float64.
+
+    Args:
+        layer: A supported layer.
+        a: Its input, shape (rows, in), finite.
+        g: Gradient at its output, shape (rows, ...), finite.
+        weight: Clip factors, shape (rows,), float64.
+    """
+    scaled = g.double() * weight.reshape(-1, *[1] * (g.dim() - 1))
+    if isinstance(layer, nn.Linear) and a is not None:
+        sums = [scaled.T @ a.double()]
+        return [*sums, scaled.sum(0)] if layer.bias is not None else sums
+    if isinstance(layer, nn.LayerNorm) and a is not None:
+        normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)
+        return [(scaled * normal.double()).sum(0), scaled.sum(0)]
+    return [scaled.sum(0)]

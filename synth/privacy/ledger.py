@@ -1,0 +1,161 @@
+"""The write-ahead ledger: a mechanism's event is on disk before its noise is drawn, or the mechanism does not run.
+
+A crash can therefore only over-count. The file is append-only JSON lines; each line carries the hash of the one before,
+so that an edited or shortened history shows. Several runs may share a file; each composes its own events here (the
+composition over runs is the owner's to read with ``synth.privacy.ledger.read_ledger``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from synth.errors import InputError, RefusedError
+from synth.privacy.accounting import epsilon_of
+from synth.privacy.budget import REFERENCE_DELTA, Budget, RowCount, calibration_delta, default_delta
+from synth.privacy.events import Event, event_to_dict
+
+GENESIS = "0" * 64
+
+
+class Ledger:
+    """Grants charges while they fit the budget, and remembers them.
+
+    Until the row count is known, charges are checked at ``delta`` as chosen, or at a reference where it is to be derived.
+    """
+
+    def __init__(self, budget: Budget, path: Path | None = None) -> None:
+        """Open a run.
+
+        Args:
+            budget: What the user grants.
+            path: File to append to; ``None`` keeps the history in memory only.
+
+        Raises:
+            InputError: The file cannot be written, or its history has been altered.
+        """
+        self.budget = budget
+        self.run = secrets.token_hex(8)
+        self.rows: RowCount | None = None
+        self._delta = budget.delta if budget.delta is not None else REFERENCE_DELTA
+        self._events: list[Event] = []
+        self._path = path
+        if path is not None:
+            read_ledger(path)
+        self._write("run", {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row"})
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything charged so far in this run."""
+        return tuple(self._events)
+
+    @property
+    def delta(self) -> float:
+        """The delta that is promised."""
+        return self._delta
+
+    @property
+    def working_delta(self) -> float:
+        """The delta that mechanisms are calibrated to; see ``synth.privacy.budget``."""
+        if self.rows is None:
+            return self._delta / 4
+        return calibration_delta(self._delta, self.rows, chosen=self.budget.delta is not None)
+
+    def set_rows(self, rows: RowCount) -> None:
+        """Fix the row count in force, and with it delta.
+
+        Raises:
+            RefusedError: ``delta`` is not below 1 / rows, which would allow releasing a row outright.
+        """
+        self.rows = rows
+        if self.budget.delta is None:
+            self._delta = default_delta(rows)
+        if self._delta >= 1 / rows.estimate:
+            raise RefusedError(
+                f"delta = {self._delta:g} is not below 1 / rows (about {1 / rows.estimate:.0e}), which would allow "
+                f"publishing a whole row; leave --delta out to get {default_delta(rows):g}"
+            )
+        self._write("rows", {"rung": rows.rung, "public": rows.public, "delta": self._delta})
+
+    def charge(self, event: Event) -> None:
+        """Record an event before it runs.
+
+        Raises:
+            RefusedError: It does not fit what is left. Nothing is recorded and nothing may run.
+        """
+        total = epsilon_of([*self._events, event], self.working_delta)
+        if not total <= self.budget.epsilon:
+            raise RefusedError(
+                f"{event.what} does not fit the budget: it would bring epsilon to {total:.3g} of {self.budget.epsilon:g}"
+            )
+        self._write("event", event_to_dict(event))
+        self._events.append(event)
+
+    def spent(self) -> float:
+        """Epsilon of everything charged so far, at the working delta."""
+        return epsilon_of(self._events, self.working_delta) if self._events else 0.0
+
+    def close(self, outcome: str) -> None:
+        """Note how the run ended; the charges stand whatever the outcome."""
+        self._write("end", {"outcome": outcome})
+
+    def _write(self, record: str, facts: dict[str, Any]) -> None:
+        if self._path is None:
+            return
+        body = {"record": record, "run": self.run, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
+        try:
+            with self._path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                file.seek(0)
+                body["previous"] = _last_hash(file.read())
+                file.write(_seal(body))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"cannot write the ledger {str(self._path)!r}: {error.strerror}") from None
+
+
+def _seal(body: dict[str, Any]) -> bytes:
+    text = json.dumps(body, sort_keys=True)
+    return json.dumps({**body, "hash": hashlib.sha256(text.encode()).hexdigest()}, sort_keys=True).encode() + b"\n"
+
+
+def _last_hash(content: bytes) -> str:
+    lines = content.splitlines()
+    return str(json.loads(lines[-1])["hash"]) if lines else GENESIS
+
+
+def read_ledger(path: Path) -> list[dict[str, Any]]:
+    """All records of a ledger file, oldest first, after checking the chain.
+
+    Args:
+        path: The file; one that does not exist is an empty history.
+
+    Raises:
+        InputError: The file cannot be read, or a line was changed, removed or cut off.
+    """
+    if not path.exists():
+        return []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from None
+    records, previous = [], GENESIS
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+            claimed = record.pop("hash")
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise InputError(f"the ledger {str(path)!r} is damaged at line {number}; restore it from a backup") from None
+        sealed = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+        if record.get("previous") != previous or sealed != claimed:
+            raise InputError(f"the ledger {str(path)!r} was altered at line {number}; restore it from a backup")
+        previous = claimed
+        records.append(record)
+    return records

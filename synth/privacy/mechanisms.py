@@ -1,0 +1,99 @@
+"""Noise as functions of exact integers. Everything that enters is private, everything that leaves may leave."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from synth.errors import AccountingError
+from synth.privacy.randomness import Entropy, rounded_gaussian
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+GRID_LOSS = 0.005  # rounding a gradient sum to the grid may raise its sensitivity by at most this share
+FLOAT_SLACK = 1e-6  # float64 summation of a batch: estimated below 1e-9 of the clipping norm
+
+
+def noisy_counts(exact_counts: IntArray, *, sigma: float, entropy: Entropy) -> IntArray:
+    r"""Add independent rounded Gaussian noise to counts.
+
+    ``S + round(N) = round(S + N)`` for an integer ``S``: post-processing of the Gaussian mechanism, in any dimension.
+
+    Args:
+        exact_counts: Integers of any shape. Private.
+        sigma: Standard deviation in counts (not a multiple of the sensitivity).
+        entropy: Source of secret bytes, never the user's seed.
+
+    Returns:
+        Noisy counts of the same shape; :math:`\Delta_2/\sigma`-GDP.
+
+    Raises:
+        AccountingError: The counts are not integers, so the argument above would not hold.
+    """
+    if not np.issubdtype(exact_counts.dtype, np.integer):
+        raise AccountingError("counts must be integers before noise is added")
+    noise = rounded_gaussian(exact_counts.size, sigma, entropy)
+    return exact_counts.astype(np.int64) + noise.reshape(exact_counts.shape)
+
+
+def selection_threshold(sigma: float, delta: float) -> int:
+    r"""Smallest integer threshold that names the value of a single row with probability at most ``delta``.
+
+    A value held by one row is named when ``round(1 + N) > threshold``, that is when ``N >= threshold - 1/2``:
+    probability :math:`\Phi(-(t - 1/2)/\sigma)` (Korolova et al. 2009; Desfontaines et al. 2022 for the Gaussian form).
+    """
+    return math.ceil(0.5 - sigma * float(ndtri(delta)))
+
+
+def named_values(
+    values: list[str], exact_counts: IntArray, *, sigma: float, threshold: int, entropy: Entropy
+) -> dict[str, int]:
+    """Values whose noisy count exceeds the threshold, in alphabetical order, with their noisy counts.
+
+    Args:
+        values: Distinct values that occur at least once. Private.
+        exact_counts: How often, same length, all >= 1. Private.
+        sigma: Standard deviation of the noise.
+        threshold: From ``selection_threshold``.
+        entropy: Source of secret bytes.
+    """
+    noisy = noisy_counts(exact_counts, sigma=sigma, entropy=entropy)
+    kept = sorted((value, int(count)) for value, count in zip(values, noisy, strict=True) if count > threshold)
+    return dict(kept)
+
+
+def grid_bits(n_parameters: int) -> int:
+    """Binary digits of the grid, relative to the clipping norm, that keep the rounding loss below ``GRID_LOSS``."""
+    return max(10, math.ceil(math.log2(math.sqrt(n_parameters) / GRID_LOSS)))
+
+
+def rounded_sensitivity(n_parameters: int) -> float:
+    r"""L2 sensitivity of a clipped sum rounded to the grid, in clipping norms.
+
+    :math:`\|round(S+v) - round(S)\| \le \|v\| + \sqrt{d}\, g`, as each coordinate moves by at most one cell more.
+    """
+    return 1 + math.sqrt(n_parameters) * 2.0 ** -grid_bits(n_parameters) + FLOAT_SLACK
+
+
+def noisy_gradient_sum(
+    exact_sum: FloatArray, *, max_grad_norm: float, noise_multiplier: float, entropy: Entropy
+) -> FloatArray:
+    """Round a sum of clipped per-unit gradients to a grid and add rounded Gaussian noise there.
+
+    Args:
+        exact_sum: Sum over the sample of gradients of norm at most ``max_grad_norm``, shape (d,), float64. Private.
+        max_grad_norm: Clipping norm.
+        noise_multiplier: As charged: noise over the sensitivity of the *rounded* sum.
+        entropy: Source of secret bytes.
+
+    Returns:
+        Noisy sum, shape (d,): integers times the grid.
+    """
+    grid = max_grad_norm * 2.0 ** -grid_bits(exact_sum.size)
+    sigma = noise_multiplier * rounded_sensitivity(exact_sum.size) * max_grad_norm / grid
+    cells = np.rint(exact_sum / grid).astype(np.int64)
+    return np.asarray(noisy_counts(cells, sigma=sigma, entropy=entropy) * grid, dtype=np.float64)

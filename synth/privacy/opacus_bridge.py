@@ -1,0 +1,66 @@
+"""Opacus' hooks: clipped sums for layers without a closed form here, and the oracle that tests compare with."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from opacus.grad_sample import GradSampleModule
+from torch import Tensor, nn
+
+from synth.errors import AccountingError
+from synth.privacy.dpsgd import RowLoss, clip_factors
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def exact_hooks_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+    """Sum of clipped per-row gradients through Opacus' per-sample gradients. Private.
+
+    Args:
+        module: Layers Opacus supports.
+        loss: ``loss(module, codes)``, per-row losses of shape (rows,).
+        codes: Shape (rows, d), at least one row.
+        max_grad_norm: Clipping norm.
+
+    Returns:
+        Shape (parameters,), float64, in the order of ``module.parameters()``.
+
+    Raises:
+        AccountingError: Opacus does not support a layer, or the loss has another shape.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    before = [p.grad for p in parameters]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            hooked = GradSampleModule(module, loss_reduction="sum", strict=True)
+        except (NotImplementedError, ValueError) as error:
+            raise AccountingError(f"a layer of the network has no per-row gradients: {type(error).__name__}") from None
+        try:
+            losses = loss(hooked, codes)
+            if losses.shape != (len(codes),):
+                raise AccountingError("a private loss returns one number per row, shape (rows,)")
+            losses.sum().backward()
+            samples = [_sample(p, len(codes)) for p in parameters]
+        finally:
+            hooked.to_standard_module()
+            for p, grad in zip(parameters, before, strict=True):
+                p.grad = grad
+    with torch.no_grad():
+        squared = torch.stack([(s.double() ** 2).sum(1) for s in samples]).sum(0)
+        factor = clip_factors(squared, max_grad_norm)
+        bad = ~torch.isfinite(squared)
+        sums = [(torch.where(bad[:, None], torch.zeros_like(s), s).double().T @ factor) for s in samples]
+        return np.asarray(torch.cat(sums).numpy(), dtype=np.float64)
+
+
+def _sample(parameter: nn.Parameter, rows: int) -> Tensor:
+    sample = getattr(parameter, "grad_sample", None)
+    if sample is None:
+        return torch.zeros(rows, parameter.numel())
+    if not isinstance(sample, Tensor) or sample.shape[0] != rows:
+        raise AccountingError("a layer is used twice per row; per-row gradients do not cover that")
+    return sample.reshape(rows, -1)

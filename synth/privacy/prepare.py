@@ -1,0 +1,227 @@
+"""From raw cells to codes: everything that was not declared is learnt here, each phase for a fixed share of the budget.
+
+Which phases are paid for depends on the declared schema alone. A phase that turns out to have nothing to ask burns its
+share, so that what is left for the model does not depend on the rows (see ``synth.privacy.budget`` on adaptivity).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.encoding.category import CategoryCodec, closed_codec, open_codec
+from synth.encoding.codec import Codec, ColumnCodec
+from synth.encoding.numeric import NumericCodec, coarse_bins, make_axis
+from synth.errors import RefusedError
+from synth.privacy.budget import RowCount, counted_rows, declared_rows
+from synth.privacy.exact import MAX_DIGITS, VALUE_CLASSES, bucket_edges
+from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateFrame, PrivateTable, sigma_for
+from synth.progress import Progress
+from synth.schema import Column, Kind, Outside, Schema
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+ROWS_SHARE = 0.005
+KINDS_SHARE = 0.015
+BOUNDS_SHARE = 0.02
+CELLS_SHARE = 0.05
+DOMAINS_SHARE = 0.05
+N_BINS = 20
+MAX_NAMED = 1000
+ROWS_SIGMAS = 2.0  # fewer rows than this many standard deviations of their count are refused
+MOSTLY = 0.99  # share of the cells that decides a kind
+BUCKET_SIGMAS = 4.5  # a bucket counts as occupied above this many standard deviations
+
+
+def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Codec]:
+    """Learn what the schema leaves open, within its shares, and encode.
+
+    Args:
+        frame: Raw rows.
+        progress: Told about phases.
+
+    Returns:
+        The codes behind the same ledger, and the public codec whose schema is complete.
+
+    Raises:
+        RefusedError: The budget does not carry it.
+    """
+    declared = frame.schema
+    progress.phase("counting rows")
+    rows = _count_rows(frame)
+    progress.phase("learning kinds")
+    columns = _learn_kinds(frame, declared)
+    progress.phase("learning bounds")
+    columns = _learn_bounds(frame, declared, columns)
+    progress.phase("learning bins")
+    numeric, tables = _learn_bins(frame, declared, columns, rows)
+    progress.phase("learning categories")
+    categorical, more = _learn_domains(frame, declared, columns)
+    codecs: list[ColumnCodec] = []
+    for column in columns:
+        found = numeric.get(column.name) or categorical.get(column.name)
+        codecs.append(found if found is not None else closed_codec(column))
+    codec = Codec(declared.with_columns(tuple(c.column for c in codecs)), tuple(codecs))
+    progress.phase("encoding")
+    progress.spent(frame.ledger.spent())
+    return frame.encode(codec, rows, [*tables, *more]), codec
+
+
+def _count_rows(frame: PrivateFrame) -> RowCount:
+    if frame.schema.public_rows is not None:
+        rows = declared_rows(frame.schema.public_rows)
+    else:
+        sigma = sigma_for(frame.ledger, ROWS_SHARE)
+        noisy = frame.noisy_row_count(sigma=sigma)
+        if noisy < ROWS_SIGMAS * sigma:
+            raise RefusedError(
+                f"the table has too few rows to learn from at epsilon = {frame.ledger.budget.epsilon:g}: their number cannot "
+                f"be told from {ROWS_SIGMAS * sigma:.0f} or fewer; raise --epsilon, or gather more rows"
+            )
+        rows = counted_rows(noisy, sigma)
+    frame.ledger.set_rows(rows)
+    return rows
+
+
+def _learn_kinds(frame: PrivateFrame, declared: Schema) -> tuple[Column, ...]:
+    unknown = [c.name for c in declared.columns if c.kind is None]
+    if not unknown:
+        return declared.columns
+    sigma = sigma_for(frame.ledger, KINDS_SHARE, len(unknown))
+    found = {name: frame.noisy_value_classes(name, sigma=sigma) for name in unknown}
+    return tuple(c if c.kind is not None else guess_kind(c, found[c.name], sigma) for c in declared.columns)
+
+
+def guess_kind(column: Column, noisy_classes: IntArray, sigma: float) -> Column:
+    """Choose a kind from noisy counts of what cells look like. Post-processing.
+
+    Args:
+        column: What is declared about it.
+        noisy_classes: Counts in the order of ``exact.VALUE_CLASSES``.
+        sigma: Their standard deviation.
+    """
+    count = {name: float(max(value, 0)) for name, value in zip(VALUE_CLASSES, noisy_classes, strict=True)}
+    count = {name: value if value > 3 * sigma else 0.0 for name, value in count.items()}
+    whole = count["integer"]
+    decimals = [count[f"decimal_{d}"] for d in range(1, MAX_DIGITS + 1)]
+    real = sum(decimals) + count["float"]
+    dates = count["date"] + count["datetime"]
+    known = whole + real + dates + count["boolean"] + count["text"]
+    policy = None if column.outside is Outside.OTHER else column.outside
+    if known > 0 and (whole + real) >= MOSTLY * known:
+        if real <= 0.02 * known:
+            return replace(column, kind=Kind.INTEGER, outside=policy)
+        digits = next((d for d in range(1, MAX_DIGITS + 1) if sum(decimals[:d]) + whole >= 0.98 * (whole + real)), None)
+        kind = Kind.FLOAT if digits is None else Kind.DECIMAL
+        return replace(column, kind=kind, precision=digits, outside=policy)
+    if known > 0 and dates >= MOSTLY * known:
+        form = "%Y-%m-%d" if count["datetime"] == 0 else None
+        return replace(column, kind=Kind.DATETIME, format=form, outside=policy)
+    policy = None if column.outside is Outside.CLIP else column.outside
+    if known > 0 and count["boolean"] >= MOSTLY * known:
+        return replace(column, kind=Kind.BOOLEAN, outside=None if policy is Outside.OTHER else policy)
+    return replace(column, kind=Kind.CATEGORY, outside=policy)
+
+
+def _learn_bounds(frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    if not any(c.kind is None or c.needs_bounds for c in declared.columns):
+        return columns
+    unknown = [c for c in columns if c.needs_bounds]
+    if not unknown:
+        frame.burn("bounds", sigma=sigma_for(frame.ledger, BOUNDS_SHARE))
+        return columns
+    sigma = sigma_for(frame.ledger, BOUNDS_SHARE, len(unknown))
+    found = {c.name: guess_bounds(c, frame.noisy_magnitudes(c, sigma=sigma), sigma) for c in unknown}
+    return tuple(replace(c, bounds=found[c.name]) if c.name in found else c for c in columns)
+
+
+def guess_bounds(column: Column, noisy_buckets: IntArray, sigma: float) -> tuple[float, float] | tuple[str, str]:
+    """Outermost buckets that are surely occupied; the fullest one where none is. Post-processing."""
+    edges = bucket_edges(column)
+    occupied = np.flatnonzero(noisy_buckets > BUCKET_SIGMAS * sigma)
+    if not len(occupied):
+        occupied = np.array([int(np.argmax(noisy_buckets))])
+    low, high = edges[occupied[0]], edges[occupied[-1] + 1]
+    if column.kind is Kind.DATETIME:
+        days = [str(np.datetime64(int(v // 86_400), "D")) for v in (low, high - 86_400)]
+        return days[0], days[1]
+    if column.kind is Kind.INTEGER:
+        return _whole(low, up=True), _whole(high, up=False)
+    return float(low), float(high)
+
+
+def _whole(edge: float, *, up: bool) -> float:
+    """Borders of the zero bucket are fractions of one; those of the others are whole."""
+    if abs(edge) < 1:
+        return 0.0
+    return float(edge if (up and edge > 0) or (not up and edge < 0) else edge + (1 if up else -1)) if edge else 0.0
+
+
+def _learn_bins(
+    frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...], rows: RowCount
+) -> tuple[dict[str, NumericCodec], list[Measurement]]:
+    if not any(c.kind is None or c.kind.is_numeric for c in declared.columns):
+        return {}, []
+    numeric = [c for c in columns if c.kind is not None and c.kind.is_numeric]
+    if not numeric:
+        frame.burn("histograms", sigma=sigma_for(frame.ledger, CELLS_SHARE))
+        return {}, []
+    sigma = sigma_for(frame.ledger, CELLS_SHARE, len(numeric))
+    codecs, tables = {}, []
+    for column in numeric:
+        axis = make_axis(column, column.numeric_bounds())
+        cells = frame.noisy_cells(column, axis, sigma=sigma).astype(np.float64)
+        starts = coarse_bins(cells[:-1], sigma=sigma, rows=rows.estimate, n_bins=N_BINS)
+        weights = np.maximum(cells[:-1] - sigma, 0.0)
+        empty = np.add.reduceat(weights, starts) == 0
+        for first, last in zip(starts[empty], np.append(starts, axis.cells)[1:][empty], strict=True):
+            weights[first:last] = 1.0
+        codec = NumericCodec(
+            column=column,
+            axis=axis,
+            starts=tuple(int(s) for s in starts),
+            weights=tuple(float(w) for w in weights),
+            missing=column.nullable,
+        )
+        codecs[column.name] = codec
+        tables.append(_merged(column, cells, starts, sigma, missing=codec.missing))
+    return codecs, tables
+
+
+def _merged(column: Column, cells: FloatArray, starts: IntArray, sigma: float, *, missing: bool) -> Measurement:
+    """One-way table of the codes, summed from the fine cells; its noise grows with the cells merged."""
+    last = len(cells) - 1
+    counts = np.add.reduceat(cells[:-1], starts)
+    merged = np.diff(np.append(starts, last)).astype(np.float64)
+    if missing:
+        counts, merged = np.append(counts, cells[-1]), np.append(merged, 1.0)
+    else:
+        counts[0], merged[0] = counts[0] + cells[-1], merged[0] + 1
+    return Measurement(names=(column.name,), counts=counts, sigma=sigma * np.sqrt(merged))
+
+
+def _learn_domains(
+    frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...]
+) -> tuple[dict[str, CategoryCodec], list[Measurement]]:
+    if not any(c.kind is None or c.is_open for c in declared.columns):
+        return {}, []
+    delta = frame.ledger.working_delta * SELECTION_SHARE
+    unknown = [c for c in columns if c.is_open]
+    if not unknown:
+        frame.burn_selection(sigma=sigma_for(frame.ledger, DOMAINS_SHARE), delta=delta)
+        return {}, []
+    sigma = sigma_for(frame.ledger, DOMAINS_SHARE, len(unknown))
+    codecs, tables = {}, []
+    for column in unknown:
+        named = frame.named_values(column, sigma=sigma, delta=delta / len(unknown))
+        kept = sorted(sorted(named, key=lambda v: -named[v])[:MAX_NAMED])
+        codec = open_codec(column, tuple(kept))
+        counts, sd = np.zeros(codec.size), np.full(codec.size, np.inf)  # nothing is known of "other" and "missing"
+        counts[: len(kept)], sd[: len(kept)] = [named[v] for v in kept], sigma
+        codecs[column.name] = codec
+        tables.append(Measurement(names=(column.name,), counts=counts, sigma=sd))
+    return codecs, tables
+

@@ -1,0 +1,115 @@
+"""Secret randomness: operating-system entropy in, exact discrete samples out. A user's seed never comes here.
+
+The Gaussian is drawn by inverting its distribution function on a 64-bit uniform and rounding to an integer. Rounding
+hides every floating-point error except within a sliver around the half-integers; a draw that lands there is decided in
+60-digit arithmetic with 128 further bits. So values follow round(N(0, sigma^2)) up to 2^-150 or so, and inherit the
+continuous Gaussian's privacy by post-processing (the sum they are added to is an integer), free of the floating-point
+attacks of Mironov (2012).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtri
+
+from synth.errors import AccountingError
+
+Entropy = Callable[[int], bytes]
+IntArray = npt.NDArray[np.int64]
+
+_TOLERANCE = 1e-11  # in sigmas; ndtri is good to about 1e-15
+_DIGITS = 60
+_EXTRA_BITS = 128
+
+
+def os_entropy(n_bytes: int) -> bytes:
+    """Bytes from the operating system's generator."""
+    return os.urandom(n_bytes)
+
+
+def _words(size: int, entropy: Entropy) -> npt.NDArray[np.uint64]:
+    return np.frombuffer(entropy(8 * size), dtype=np.uint64)
+
+
+def rounded_gaussian(size: int, sigma: float, entropy: Entropy) -> IntArray:
+    """Independent draws of ``round(N(0, sigma^2))``.
+
+    Args:
+        size: Number of draws.
+        sigma: Standard deviation before rounding, finite and > 0.
+        entropy: Source of secret bytes.
+
+    Returns:
+        Integers, shape (size,).
+
+    Raises:
+        AccountingError: ``sigma`` is not a finite positive number (no noise is never an option).
+    """
+    if not (math.isfinite(sigma) and sigma > 0):
+        raise AccountingError("noise needs a finite standard deviation above 0")
+    words = _words(size, entropy)
+    magnitude = words >> np.uint64(1)  # 63 uniform bits: |X| has upper tail magnitude / 2^64
+    tail = (magnitude.astype(np.float64) + 0.5) * 2.0**-64
+    size_of = -ndtri(tail) * sigma + 0.5
+    out = np.floor(size_of)
+    edge = np.abs(size_of - np.rint(size_of))
+    for i in np.flatnonzero(edge <= sigma * (_TOLERANCE + 2.0**-62 / tail)):
+        out[i] = _decide(int(magnitude[i]), int(out[i]), sigma, entropy)
+    signed = out.astype(np.int64)
+    np.negative(signed, out=signed, where=(words & np.uint64(1)).astype(bool))
+    return signed
+
+
+def _decide(magnitude: int, guess: int, sigma: float, entropy: Entropy) -> int:
+    """The integer of a draw too close to a half-integer for float64, with further bits and digits."""
+    extra = int.from_bytes(entropy(_EXTRA_BITS // 8), "little")
+    with mpmath.workdps(_DIGITS):
+        tail = mpmath.mpf((magnitude << _EXTRA_BITS) + extra) / (mpmath.mpf(2) ** (64 + _EXTRA_BITS))
+        scale = mpmath.mpf(sigma) * mpmath.sqrt(2)
+
+        def beyond(k: int) -> mpmath.mpf:  # P(X > k + 1/2)
+            return mpmath.erfc((mpmath.mpf(k) + mpmath.mpf("0.5")) / scale) / 2
+
+        k = max(guess, 0)
+        while k > 0 and tail > beyond(k - 1):
+            k -= 1
+        while tail <= beyond(k):
+            k += 1
+    return k
+
+
+def poisson_sample(n_units: int, rate: float, entropy: Entropy) -> IntArray:
+    """Positions of an exact Poisson sample: every unit takes part independently with probability ``rate``.
+
+    A unit is in when its 64-bit word is below ``floor(rate 2^64)``. Only the words' leading 16 bits are drawn for all;
+    the other 48 are drawn where the leading ones tie.
+
+    Returns:
+        Increasing positions; empty is a valid sample.
+
+    Raises:
+        AccountingError: ``rate`` is outside (0, 1].
+    """
+    if not 0 < rate <= 1:
+        raise AccountingError("a sampling rate lies in (0, 1]")
+    if rate == 1:
+        return np.arange(n_units, dtype=np.int64)
+    bound = int(math.ldexp(rate, 64))
+    lead, rest = bound >> 48, bound & ((1 << 48) - 1)
+    words = np.frombuffer(entropy(2 * n_units), dtype=np.uint16)
+    taken = words < lead
+    ties = np.flatnonzero(words == lead)
+    taken[ties] = (_words(len(ties), entropy) >> np.uint64(16)) < rest
+    return np.flatnonzero(taken).astype(np.int64)
+
+
+def secret_choice(n_units: int, size: int, entropy: Entropy) -> IntArray:
+    """A uniform subset of ``size`` of ``n_units`` positions, without replacement."""
+    keys = _words(n_units, entropy)
+    return np.sort(np.argsort(keys, kind="stable")[:size]).astype(np.int64)

@@ -1,0 +1,77 @@
+"""The synthesizers by name. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from types import MappingProxyType
+from typing import Any, cast
+
+from synth.errors import InputError
+from synth.models.base import Synthesizer
+
+SYNTHESIZERS = MappingProxyType(
+    {
+        "dpvae": "synth.models.dpvae:DPVAE",
+        "dpgan": "synth.models.dpgan:DPGAN",
+        "independent": "synth.models.independent:Independent",
+    }
+)
+DEFAULT = "dpvae"
+
+
+def synthesizer_class(name: str) -> type[Any]:
+    """The dataclass behind a name.
+
+    Raises:
+        InputError: No such synthesizer.
+    """
+    if name not in SYNTHESIZERS:
+        raise InputError(f"there is no model {name!r}; choose one of {', '.join(SYNTHESIZERS)}")
+    module, _, attribute = SYNTHESIZERS[name].partition(":")
+    return cast("type[Any]", getattr(importlib.import_module(module), attribute))
+
+
+def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthesizer:
+    """A synthesizer with options checked against its fields.
+
+    Args:
+        name: Key of ``SYNTHESIZERS``.
+        options: Field values; texts (from ``--set``) are parsed to the field's type.
+
+    Raises:
+        InputError: No such synthesizer or option, or a value of the wrong type.
+    """
+    cls = synthesizer_class(name)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    parsed = {}
+    for key, value in (options or {}).items():
+        if key not in fields:
+            known = ", ".join(sorted(fields)) or "none"
+            raise InputError(f"model {name!r} has no option {key!r}; its options are: {known}")
+        parsed[key] = _parse(value, str(fields[key].type), f"option {key!r} of model {name!r}")
+    return cast("Synthesizer", cls(**parsed))
+
+
+def _parse(value: Any, annotation: str, where: str) -> Any:
+    optional, kind = "None" in annotation, annotation.replace(" ", "").replace("|None", "")
+    if value is None or (isinstance(value, str) and value.lower() in ("none", "auto")):
+        if optional:
+            return None
+        raise InputError(f"{where} needs a value")
+    try:
+        if kind == "int":
+            if isinstance(value, bool) or float(value) != int(float(value)):
+                raise ValueError
+            return int(float(value))
+        if kind == "float":
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        if kind == "bool":
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "false": False}[str(value).lower()]
+        return str(value)
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{where} must be of type {kind}, not {value!r}") from None
