@@ -115,13 +115,16 @@ class Release:
                 {name: np.ascontiguousarray(values) for name, values in self.fitted.tensors.items()}
             ),
         }
-        with atomic_path(target, force=force) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file:
+        with (
+            atomic_path(target, force=force) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as file,
+        ):
             for name in MEMBERS:
                 file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), members[name], zipfile.ZIP_DEFLATED)
         return target
 
 
-class atomic_path:  # noqa: N801 - reads as a function
+class atomic_path:
     """Write beside ``target`` and move into place at the end; on any error nothing is left behind."""
 
     def __init__(self, target: Path, *, force: bool) -> None:

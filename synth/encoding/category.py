@@ -77,13 +77,9 @@ class CategoryCodec:
 def closed_codec(column: Column) -> CategoryCodec:
     """Codec of a boolean, an ordinal or a closed category."""
     categories = BOOLEAN_TEXTS if column.kind is Kind.BOOLEAN else (column.categories or ())
-    return CategoryCodec(
-        column=column, categories=categories, other=column.policy is Outside.OTHER, missing=column.nullable
-    )
+    return CategoryCodec(column=column, categories=categories, other=column.policy is Outside.OTHER, missing=column.nullable)
 
 
 def open_codec(column: Column, named: tuple[str, ...]) -> CategoryCodec:
     """Codec of an open category whose values were named by partition selection."""
-    return CategoryCodec(
-        column=column, categories=named, other=column.policy is Outside.OTHER, missing=column.nullable
-    )
+    return CategoryCodec(column=column, categories=named, other=column.policy is Outside.OTHER, missing=column.nullable)

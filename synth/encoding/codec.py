@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,10 @@ from synth.schema import Column, Kind, Schema
 from synth.table import CodeArray, Domain
 
 ColumnCodec = NumericCodec | CategoryCodec
-_CODECS = {"numeric": NumericCodec.from_dict, "category": CategoryCodec.from_dict}
+_CODECS: dict[str, Callable[[Column, dict[str, Any]], ColumnCodec]] = {
+    "numeric": NumericCodec.from_dict,
+    "category": CategoryCodec.from_dict,
+}
 
 
 @dataclass(frozen=True, slots=True)

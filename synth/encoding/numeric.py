@@ -179,7 +179,12 @@ class NumericCodec:
         """Plain types."""
         return {
             "codec": "numeric",
-            "axis": {"low": self.axis.low, "high": self.axis.high, "step": self.axis.step, "edges": list(self.axis.edges)},
+            "axis": {
+                "low": self.axis.low,
+                "high": self.axis.high,
+                "step": self.axis.step,
+                "edges": list(self.axis.edges),
+            },
             "starts": list(self.starts),
             "weights": [float(f"{w:.6g}") for w in self.weights],
             "missing": self.missing,

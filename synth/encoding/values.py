@@ -39,12 +39,12 @@ def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
     if pd.api.types.is_bool_dtype(series.dtype):
         out = np.where(series.fillna(False).to_numpy(dtype=bool), "True", "False").astype(object)
     elif pd.api.types.is_float_dtype(series.dtype):
-        numbers = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = np.isfinite(numbers) & (numbers == np.trunc(numbers)) & (np.abs(numbers) < 2**53)
-        out = numbers.astype(str).astype(object)
-        out[whole] = numbers[whole].astype(np.int64).astype(str)
+        floats = series.to_numpy(dtype=np.float64, na_value=np.nan)
+        whole = np.isfinite(floats) & (floats == np.trunc(floats)) & (np.abs(floats) < 2**53)
+        out = floats.astype(str).astype(object)
+        out[whole] = floats[whole].astype(np.int64).astype(str)
     elif pd.api.types.is_object_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype):
-        out = series.to_numpy(dtype=object, copy=True, na_value=None)
+        out = series.astype(object).to_numpy(copy=True)
         rest = np.fromiter((type(v) is not str for v in out), dtype=bool, count=len(out)) & ~gaps
         if rest.any():
             out[rest] = [str(v) for v in out[rest]]
@@ -79,7 +79,7 @@ def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatA
     if column.kind is Kind.DATETIME:
         return _seconds(series, column, missing)
     if pd.api.types.is_numeric_dtype(series.dtype):
-        return series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+        return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True), dtype=np.float64)
     as_texts = pd.Series(texts(series, missing), dtype=object)
     return pd.to_numeric(as_texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -147,6 +147,8 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the data") -> pd.D
         if column.kind is not None and column.kind.is_numeric:
             values = numbers(series, column, schema.missing)
             values[~np.isfinite(values)] = np.nan
+            if column.precision is not None:
+                values = np.round(values, column.precision)
             out[column.name] = values
         elif column.kind is Kind.BOOLEAN:
             flags = booleans(series, schema.missing)

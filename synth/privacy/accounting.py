@@ -209,9 +209,7 @@ def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
         return gaussian_epsilon(rows * mu, left)
     whole = None
     for e in sgd:
-        weights = [
-            math.comb(rows, i) * e.sample_rate**i * (1 - e.sample_rate) ** (rows - i) for i in range(rows + 1)
-        ]
+        weights = [math.comb(rows, i) * e.sample_rate**i * (1 - e.sample_rate) ** (rows - i) for i in range(rows + 1)]
         part = pld.from_mixture_gaussian_mechanism(
             e.noise_multiplier, list(range(rows + 1)), weights, value_discretization_interval=COARSE
         ).self_compose(e.steps)

@@ -23,13 +23,15 @@ from torch import Tensor, nn
 
 from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
-from synth.privacy.mechanisms import noisy_gradient_sum
+from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
 from synth.privacy.randomness import Entropy
 
 NORM_MARGIN = 1e-4  # covers the float32 error of a norm
 CHUNK = 8192
 FloatArray = npt.NDArray[np.float64]
-RowLoss = Callable[[nn.Module, Tensor], Tensor]
+Normals = Callable[[tuple[int, ...]], Tensor]
+BatchLoss = Callable[[nn.Module, Tensor], Tensor]
+RowLoss = Callable[[nn.Module, Tensor, Normals], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +91,9 @@ class NoisyGradient:
     """Hands out ``plan.steps`` noisy gradients of ``module``, one per ``step()``, and then no more.
 
     Made by ``PrivateTable.noisy_gradients``, which has charged for all of them.
+
+    Attributes:
+        noise_std: Standard deviation of the noise in each coordinate of ``grad``. Public.
     """
 
     def __init__(
@@ -113,6 +118,8 @@ class NoisyGradient:
         self._module, self._loss, self._plan = module, loss, plan
         self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
         self._left = plan.steps
+        size = sum(p.numel() for p in self._parameters)
+        self.noise_std = noise_multiplier * rounded_sensitivity(size) * plan.max_grad_norm / plan.divisor
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
 
     def step(self) -> None:
@@ -129,7 +136,7 @@ class NoisyGradient:
         exact_sum = np.zeros(size, dtype=np.float64)
         for start in range(0, len(codes), CHUNK):
             chunk = codes[start : start + CHUNK]
-            exact_sum += self._sum(self._module, self._loss, chunk, self._plan.max_grad_norm)
+            exact_sum += self._sum(self._module, self._row_loss, chunk, self._plan.max_grad_norm)
         noisy = noisy_gradient_sum(
             exact_sum,
             max_grad_norm=self._plan.max_grad_norm,
@@ -138,6 +145,9 @@ class NoisyGradient:
         )
         self._write(torch.from_numpy((noisy / self._plan.divisor).astype(np.float32)))
 
+    def _row_loss(self, module: nn.Module, codes: Tensor) -> Tensor:
+        return self._loss(module, codes, lambda shape: secret_normals(shape, self._entropy))
+
     def _write(self, flat: Tensor) -> None:
         start = 0
         for p in self._parameters:
@@ -145,7 +155,7 @@ class NoisyGradient:
             start += p.numel()
 
 
-def _fallback() -> Callable[[nn.Module, RowLoss, Tensor, float], FloatArray]:
+def _fallback() -> Callable[[nn.Module, BatchLoss, Tensor, float], FloatArray]:
     from synth.privacy.opacus_bridge import exact_hooks_sum
 
     return exact_hooks_sum
@@ -158,7 +168,7 @@ def clip_factors(squared: Tensor, max_grad_norm: float) -> Tensor:
     return torch.where(torch.isfinite(norm), factor, torch.zeros_like(factor))
 
 
-def exact_closed_form_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
     """Sum of clipped per-row gradients, without storing them. Private.
 
     Args:
@@ -215,4 +225,3 @@ def exact_closed_form_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_g
 
 def _zeroed(values: Tensor, bad: Tensor) -> Tensor:
     return torch.where(bad.reshape(-1, *[1] * (values.dim() - 1)), torch.zeros_like(values), values)
-

@@ -61,7 +61,9 @@ def bucket_edges(column: Column) -> FloatArray:
     """Borders of fixed buckets that no data influenced: powers of two of either sign, or years for datetimes."""
     if column.kind is Kind.DATETIME:
         years = np.arange(FIRST_YEAR, LAST_YEAR + 1)
-        return np.asarray([(np.datetime64(f"{y:04d}-01-01") - np.datetime64("1970-01-01")).astype(float) for y in years]) * 86_400
+        return (
+            np.asarray([(np.datetime64(f"{y:04d}-01-01") - np.datetime64("1970-01-01")).astype(float) for y in years]) * 86_400
+        )
     powers = 2.0 ** np.arange(LOWEST_POWER, HIGHEST_POWER + 1)
     return np.concatenate([-powers[::-1], powers])
 
@@ -76,7 +78,7 @@ def exact_histogram(values: FloatArray, edges: FloatArray) -> IntArray:
 def exact_value_counts(cells: TextArray) -> tuple[list[str], IntArray]:
     """Distinct texts and how many rows hold each; missing cells are not counted."""
     counts = pd.Series(cells, dtype=object).dropna().value_counts()
-    return [str(v) for v in counts.index], counts.to_numpy(dtype=np.int64)
+    return [str(v) for v in counts.index], np.asarray(counts, dtype=np.int64)
 
 
 def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntArray:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 from pathlib import Path
 
 import pandas as pd
@@ -62,8 +61,8 @@ def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
         InputError: Empty file, unreadable first line, duplicate or empty names, or a likely wrong delimiter.
     """
     try:
-        raw = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-        with raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:  # type: ignore[arg-type]
+        opened = gzip.open if path.suffix.lower() == ".gz" else open
+        with opened(path, "rt", encoding=encoding, newline="") as text:
             names = next(csv.reader(text, delimiter=delimiter), [])
     except (UnicodeError, LookupError):
         raise InputError(f"{path.name} is not text in encoding {encoding!r}; pass --encoding, such as latin-1") from None
@@ -129,9 +128,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame
 
 
-def open_frame(
-    frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
-) -> PrivateFrame:
+def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy) -> PrivateFrame:
     """Put a frame behind a ledger.
 
     Args:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
 from torch import Tensor, nn
 
 
@@ -29,7 +28,28 @@ class RowParameter(nn.Module):
         return self.value.expand(rows, *self.value.shape).clone()
 
 
-SUPPORTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.LayerNorm, RowParameter)
+class MaskedLinear(nn.Linear):
+    """A linear layer some of whose weights are fixed at zero, as autoregressive networks need.
+
+    A row's weight gradient is the outer product of ``g`` and ``a`` under the mask ``M``: squared norm ``(g^2 M) . a^2``.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Tensor, *, bias: bool = True) -> None:
+        """Let through where ``mask`` (out, in) is 1. Weights start at zero."""
+        super().__init__(mask.shape[1], mask.shape[0], bias=bias)
+        self.register_buffer("mask", mask.float(), persistent=False)
+        nn.init.zeros_(self.weight)
+        if bias:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, a: Tensor) -> Tensor:
+        """Shape (rows, in) to (rows, out)."""
+        return nn.functional.linear(a, self.weight * self.mask, self.bias)
+
+
+SUPPORTED: tuple[type[nn.Module], ...] = (nn.Linear, nn.LayerNorm, RowParameter, MaskedLinear)
 
 
 def leaf_layers(module: nn.Module) -> Iterator[nn.Module]:
@@ -58,6 +78,9 @@ def squared_norms(layer: nn.Module, a: Tensor | None, g: Tensor) -> Tensor:
     Returns:
         Shape (rows,).
     """
+    if isinstance(layer, MaskedLinear) and a is not None:
+        squared = g * g
+        return ((squared @ layer.mask) * (a * a)).sum(1) + (squared.sum(1) if layer.bias is not None else 0)
     if isinstance(layer, nn.Linear) and a is not None:
         return ((a * a).sum(1) + (layer.bias is not None)) * (g * g).sum(1)
     if isinstance(layer, nn.LayerNorm) and a is not None:
@@ -78,6 +101,8 @@ def weighted_sums(layer: nn.Module, a: Tensor | None, g: Tensor, weight: Tensor)
     scaled = g.double() * weight.reshape(-1, *[1] * (g.dim() - 1))
     if isinstance(layer, nn.Linear) and a is not None:
         sums = [scaled.T @ a.double()]
+        if isinstance(layer, MaskedLinear):
+            sums[0] *= layer.mask
         return [*sums, scaled.sum(0)] if layer.bias is not None else sums
     if isinstance(layer, nn.LayerNorm) and a is not None:
         normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)

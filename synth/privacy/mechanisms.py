@@ -79,9 +79,7 @@ def rounded_sensitivity(n_parameters: int) -> float:
     return 1 + math.sqrt(n_parameters) * 2.0 ** -grid_bits(n_parameters) + FLOAT_SLACK
 
 
-def noisy_gradient_sum(
-    exact_sum: FloatArray, *, max_grad_norm: float, noise_multiplier: float, entropy: Entropy
-) -> FloatArray:
+def noisy_gradient_sum(exact_sum: FloatArray, *, max_grad_norm: float, noise_multiplier: float, entropy: Entropy) -> FloatArray:
     """Round a sum of clipped per-unit gradients to a grid and add rounded Gaussian noise there.
 
     Args:

@@ -11,12 +11,12 @@ from opacus.grad_sample import GradSampleModule
 from torch import Tensor, nn
 
 from synth.errors import AccountingError
-from synth.privacy.dpsgd import RowLoss, clip_factors
+from synth.privacy.dpsgd import BatchLoss, clip_factors
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def exact_hooks_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+def exact_hooks_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
     """Sum of clipped per-row gradients through Opacus' per-sample gradients. Private.
 
     Args:
@@ -43,7 +43,7 @@ def exact_hooks_sum(module: nn.Module, loss: RowLoss, codes: Tensor, max_grad_no
             losses = loss(hooked, codes)
             if losses.shape != (len(codes),):
                 raise AccountingError("a private loss returns one number per row, shape (rows,)")
-            losses.sum().backward()
+            torch.autograd.backward(losses.sum())
             samples = [_sample(p, len(codes)) for p in parameters]
         finally:
             hooked.to_standard_module()

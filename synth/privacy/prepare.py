@@ -110,20 +110,19 @@ def guess_kind(column: Column, noisy_classes: IntArray, sigma: float) -> Column:
     real = sum(decimals) + count["float"]
     dates = count["date"] + count["datetime"]
     known = whole + real + dates + count["boolean"] + count["text"]
-    policy = None if column.outside is Outside.OTHER else column.outside
+    numeric = None if column.outside is Outside.OTHER else column.outside
     if known > 0 and (whole + real) >= MOSTLY * known:
         if real <= 0.02 * known:
-            return replace(column, kind=Kind.INTEGER, outside=policy)
+            return replace(column, kind=Kind.INTEGER, outside=numeric)
         digits = next((d for d in range(1, MAX_DIGITS + 1) if sum(decimals[:d]) + whole >= 0.98 * (whole + real)), None)
         kind = Kind.FLOAT if digits is None else Kind.DECIMAL
-        return replace(column, kind=kind, precision=digits, outside=policy)
+        return replace(column, kind=kind, precision=digits, outside=numeric)
     if known > 0 and dates >= MOSTLY * known:
         form = "%Y-%m-%d" if count["datetime"] == 0 else None
-        return replace(column, kind=Kind.DATETIME, format=form, outside=policy)
-    policy = None if column.outside is Outside.CLIP else column.outside
+        return replace(column, kind=Kind.DATETIME, format=form, outside=numeric)
     if known > 0 and count["boolean"] >= MOSTLY * known:
-        return replace(column, kind=Kind.BOOLEAN, outside=None if policy is Outside.OTHER else policy)
-    return replace(column, kind=Kind.CATEGORY, outside=policy)
+        return replace(column, kind=Kind.BOOLEAN, outside=Outside.NULL if column.outside is Outside.NULL else None)
+    return replace(column, kind=Kind.CATEGORY, outside=None if column.outside is Outside.CLIP else column.outside)
 
 
 def _learn_bounds(frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -224,4 +223,3 @@ def _learn_domains(
         codecs[column.name] = codec
         tables.append(Measurement(names=(column.name,), counts=counts, sigma=sd))
     return codecs, tables
-

@@ -61,9 +61,8 @@ def rounded_gaussian(size: int, sigma: float, entropy: Entropy) -> IntArray:
     edge = np.abs(size_of - np.rint(size_of))
     for i in np.flatnonzero(edge <= sigma * (_TOLERANCE + 2.0**-62 / tail)):
         out[i] = _decide(int(magnitude[i]), int(out[i]), sigma, entropy)
-    signed = out.astype(np.int64)
-    np.negative(signed, out=signed, where=(words & np.uint64(1)).astype(bool))
-    return signed
+    negative = (words & np.uint64(1)).astype(bool)
+    return np.asarray(np.where(negative, -out, out), dtype=np.int64)
 
 
 def _decide(magnitude: int, guess: int, sigma: float, entropy: Entropy) -> int:

@@ -7,7 +7,7 @@ Neither can be printed, pickled, copied, measured or iterated.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,7 +32,7 @@ from synth.table import Domain
 if TYPE_CHECKING:
     import torch
 
-    from synth.privacy.dpsgd import NoisyGradient, SgdPlan
+    from synth.privacy.dpsgd import NoisyGradient, RowLoss, SgdPlan
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -234,7 +234,7 @@ class PrivateTable(_Sealed):
     def noisy_gradients(
         self,
         module: torch.nn.Module,
-        loss: Callable[[torch.nn.Module, torch.Tensor], torch.Tensor],
+        loss: RowLoss,
         plan: SgdPlan,
     ) -> NoisyGradient:
         """DP-SGD with all that is left of the budget.
@@ -243,8 +243,9 @@ class PrivateTable(_Sealed):
 
         Args:
             module: Network whose trainable parameters get gradients.
-            loss: ``loss(module, codes)`` with codes of shape (batch, d), int64, returns the loss of each row, shape
-                (batch,). The one callback that sees rows: it stores, logs and branches on nothing.
+            loss: ``loss(module, codes, normals)`` with codes of shape (batch, d), int64, returns the loss of each row,
+                shape (batch,). The one callback that sees rows: it stores, logs and branches on nothing. Randomness
+                comes from ``normals(shape)``, standard normal draws from secret entropy, first axis the rows.
             plan: Steps, rate and clipping norm: functions of public or paid figures.
 
         Raises:

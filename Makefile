@@ -1,0 +1,48 @@
+# make demo: build the environment, fit the embedded table at epsilon 1, sample, evaluate, say where the report is
+# make test: the gate (lint, types, import contracts, tests); what CI runs
+# make slow: the long tests as well
+# make bench: the tables of the README
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN = "$(VENV)/bin"
+STAMP = $(VENV)/.installed
+
+.PHONY: demo test slow slow-only bench lint types contracts clean
+
+demo: $(STAMP)
+	$(BIN)/synth demo --output demo
+
+test: lint types contracts
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not browser and not peers" \
+	  --cov --cov-report=term-missing:skip-covered --cov-fail-under=100
+
+slow: test slow-only
+
+slow-only: $(STAMP)
+	$(BIN)/python -m pytest -m "slow and not peers and not browser"
+
+bench: $(STAMP)
+	$(BIN)/python -m evaluation.bench
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+contracts: $(STAMP)
+	$(BIN)/lint-imports
+
+# torch comes first and pinned, so that no other package pulls another build of it
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "synth needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[demo,dev]"
+	touch "$(STAMP)"
+
+clean:
+	rm -rf "$(VENV)" demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,1 @@
+"""What an attacker learns about real people from the synthetic rows. Each attack states its threat model first."""

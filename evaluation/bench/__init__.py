@@ -1,0 +1,1 @@
+"""The benchmark grid: room kept for the runner that writes one JSON line per fit."""

@@ -1,0 +1,1 @@
+"""How close the synthetic rows are to the real ones in distribution."""

@@ -1,0 +1,169 @@
+"""Plotly figures. Every label is escaped, since Plotly reads a subset of HTML in its texts."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from evaluation.attacks.membership import dp_roc
+from evaluation.scores import Score
+from evaluation.shapes import MISSING, Shape
+
+COLOURS = {"real": "#2f7fd6", "holdout": "#8b95a5", "synthetic": "#e8871e"}
+NAMES = {"real": "real", "holdout": "held-out real", "synthetic": "synthetic"}
+DASHES = {"real": "solid", "holdout": "dot", "synthetic": "solid"}
+MAX_LABEL = 28
+MAX_TICK = 14
+
+
+def label(text: str, most: int = MAX_LABEL) -> str:
+    """``text`` as Plotly shows it literally: markup escaped, long texts cut."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return html.escape(short, quote=False)
+
+
+def to_json(figure: Any) -> str:
+    """A figure as JSON that is safe inside a ``<script>`` element."""
+    text = json.dumps(json.loads(figure.to_json()), allow_nan=False)
+    for char, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(char, code)
+    return text
+
+
+def _figure(height: int, **layout: Any) -> Any:
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        height=height,
+        margin={"l": 52, "r": 12, "t": 12, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        **layout,
+    )
+    return figure
+
+
+def column_figure(shape: Shape) -> Any:
+    """One column's distribution in every table: lines for a number, grouped bars for categories."""
+    figure = _figure(230, showlegend=False, bargap=0.2)
+    shown = len(shape.labels)
+    if shape.labels[-1] == MISSING and all(shares[-1] == 0 for shares in shape.shares.values()):
+        shown -= 1
+    for what, shares in shape.shares.items():
+        style: dict[str, Any] = {"name": NAMES[what], "x": list(range(shown)), "y": shares[:shown].tolist()}
+        style["text"] = [label(text) for text in shape.labels[:shown]]
+        style["hovertemplate"] = "%{text}: %{y:.2%}"
+        if shape.numeric and shown > 3:
+            line = {"color": COLOURS[what], "dash": DASHES[what], "shape": "hvh", "width": 2}
+            figure.add_trace(go.Scatter(mode="lines", line=line, **style))
+        else:
+            figure.add_trace(go.Bar(marker={"color": COLOURS[what]}, textposition="none", **style))
+    step = max(1, shown // 6) if shape.numeric else 1
+    gap = shown - 1 if shape.labels[shown - 1] == MISSING else shown
+    ticks = [i for i in range(shown) if (i % step == 0 and i <= gap - step) or i == gap]
+    angle = 0 if shape.numeric or shown <= 2 else -40
+    texts = [label(shape.labels[i], MAX_TICK) for i in ticks]
+    figure.update_xaxes(tickvals=ticks, ticktext=texts, tickangle=angle, tickfont={"size": 11}, automargin=True)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero", automargin=True)
+    return figure
+
+
+def marginals_figure(table: pd.DataFrame) -> Any:
+    """Total variation per column, beside fresh real rows where there are any."""
+    figure = _figure(60 + 24 * len(table), bargap=0.25)
+    rows = list(range(len(table)))[::-1]
+    series = {"synthetic": "Total variation", "holdout": "Ceiling"}
+    for what, column in series.items():
+        if column in table:
+            values = table[column].tolist()
+            bar = go.Bar(x=values, y=rows, orientation="h", name=NAMES[what], marker={"color": COLOURS[what]})
+            figure.add_trace(bar)
+    figure.update_yaxes(tickvals=rows, ticktext=[label(str(name)) for name in table["Column"]], automargin=True)
+    figure.update_xaxes(title_text="total variation (share of rows)", rangemode="tozero")
+    return figure
+
+
+def pairs_figure(table: pd.DataFrame) -> Any:
+    """Heat map of the total variation of every pair of columns."""
+    names = list(dict.fromkeys(table["Column 1"]))
+    position = {name: i for i, name in enumerate(names)}
+    grid: list[list[float | None]] = [[None] * len(names) for _ in names]
+    for first, second, value in table.itertuples(index=False):
+        grid[position[first]][position[second]] = value
+    figure = _figure(180 + 26 * len(names))
+    figure.add_trace(
+        go.Heatmap(
+            z=grid,
+            colorscale="Viridis",
+            zmin=0,
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            hovertemplate="%{y} and %{x}: %{z:.3f}<extra></extra>",
+            colorbar={"title": {"text": "total<br>variation"}, "thickness": 14},
+        )
+    )
+    texts = [label(str(name)) for name in names]
+    places = list(range(len(names)))
+    figure.update_xaxes(tickvals=places, ticktext=texts, tickangle=-45, automargin=True, showgrid=False, zeroline=False)
+    figure.update_yaxes(
+        tickvals=places, ticktext=texts, autorange="reversed", automargin=True, showgrid=False, zeroline=False
+    )
+    return figure
+
+
+def utility_figure(scores: Sequence[Score]) -> Any:
+    """What a model trained on synthetic rows scores, between its floor and its ceiling; scores on a 0-to-1 scale."""
+    figure = _figure(320, barmode="group", bargap=0.35)
+    shown = [score for score in scores if score.better == "higher" and score.value is not None] or list(scores)
+    places = [label(score.label.removeprefix("Train on synthetic, test on real: ")) for score in shown]
+    rows = {"floor": "shuffled columns (floor)", "value": "synthetic", "ceiling": "real (ceiling)"}
+    colours = {"floor": "#8b95a5", "value": COLOURS["synthetic"], "ceiling": COLOURS["real"]}
+    for key, name in rows.items():
+        values = [getattr(score, key) for score in shown]
+        errors = None
+        if key == "value":
+            up = [(score.high or 0.0) - (score.value or 0.0) for score in shown]
+            down = [(score.value or 0.0) - (score.low or 0.0) for score in shown]
+            errors = {"type": "data", "array": up, "arrayminus": down, "symmetric": False, "color": "#888888"}
+        bar = go.Bar(x=places, y=values, name=f"trained on {name}", marker={"color": colours[key]}, error_y=errors)
+        figure.add_trace(bar)
+    figure.update_yaxes(title_text="score on held-out real rows")
+    return figure
+
+
+def attack_figure(table: pd.DataFrame, claim: tuple[float, float] | None) -> Any:
+    """ROC of each attack on log axes, with chance and, where claimed, what (epsilon, delta) allows at most."""
+    figure = _figure(420)
+    colours = {"trees": "#e8871e", "neighbours": "#a05ad0"}
+    for name, curve in table[table["FPR"] > 0].groupby("Attack", sort=False):
+        rates = [value if value > 0 else None for value in curve["TPR"]]
+        line = {"color": colours.get(str(name), "#e8871e"), "width": 2, "shape": "hv"}
+        figure.add_trace(go.Scatter(x=curve["FPR"].tolist(), y=rates, name=f"attack: {label(str(name))}", line=line))
+    grid = np.geomspace(1e-4, 1.0, 200)
+    chance = {"color": "#8b95a5", "dash": "dot", "width": 1.5}
+    figure.add_trace(go.Scatter(x=grid.tolist(), y=grid.tolist(), name="chance", line=chance, hoverinfo="skip"))
+    if claim is not None:
+        bound = {"color": "#c0392b", "dash": "dash", "width": 2}
+        allowed = dp_roc(*claim, grid).tolist()
+        text = f"most that epsilon {claim[0]:g}, delta {claim[1]:g} allows"
+        figure.add_trace(go.Scatter(x=grid.tolist(), y=allowed, name=text, line=bound))
+    figure.update_traces(mode="lines")
+    axis = {"type": "log", "range": [-4, 0.02], "dtick": 1, "tickformat": ".2~%"}
+    figure.update_xaxes(title_text="fresh people accused", **axis)
+    figure.update_yaxes(title_text="fitted people found", **axis)
+    return figure

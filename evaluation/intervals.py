@@ -1,0 +1,109 @@
+"""Ranking scores and intervals shared by utility and attacks, written to be fast on many rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Interval(NamedTuple):
+    """An estimate with its confidence limits, in the unit of the estimate."""
+
+    value: float
+    low: float
+    high: float
+
+
+def auc_delong(positives: FloatArray, negatives: FloatArray, confidence: float = 0.95) -> Interval:
+    """Area under the ROC curve with a DeLong interval; ties count half.
+
+    Args:
+        positives: Scores of the positive cases, shape (p,).
+        negatives: Scores of the negative cases, shape (n,).
+        confidence: Coverage of the interval.
+
+    Returns:
+        Estimate and limits, clipped to [0, 1].
+
+    References:
+        DeLong, DeLong and Clarke-Pearson (1988), Biometrics 44(3); midrank form of Sun and Xu (2014).
+    """
+    p, n = len(positives), len(negatives)
+    ranks = stats.rankdata(np.concatenate([positives, negatives]))
+    above = (ranks[:p] - stats.rankdata(positives)) / n  # share of negatives below each positive
+    below = 1.0 - (ranks[p:] - stats.rankdata(negatives)) / p  # share of positives above each negative
+    value = float(above.mean())
+    error = float(np.sqrt(above.var(ddof=1) / p + below.var(ddof=1) / n)) if min(p, n) > 1 else 0.5
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    return Interval(value, max(0.0, value - z * error), min(1.0, value + z * error))
+
+
+def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> Interval:
+    """A share with its exact binomial interval.
+
+    References:
+        Clopper and Pearson (1934), Biometrika 26(4).
+    """
+    tail = (1.0 - confidence) / 2
+    low = 0.0 if hits == 0 else float(stats.beta.ppf(tail, hits, trials - hits + 1))
+    high = 1.0 if hits == trials else float(stats.beta.ppf(1.0 - tail, hits + 1, trials - hits))
+    return Interval(hits / trials, low, high)
+
+
+def roc_points(positives: FloatArray, negatives: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """False and true positive rates at every threshold, from (0, 0) to (1, 1), each of shape (k,)."""
+    cuts = np.unique(np.concatenate([positives, negatives]))[::-1]
+    tpr = 1.0 - np.searchsorted(np.sort(positives), cuts, side="left") / len(positives)
+    fpr = 1.0 - np.searchsorted(np.sort(negatives), cuts, side="left") / len(negatives)
+    return np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
+
+
+def hits_at_fpr(positives: FloatArray, negatives: FloatArray, fpr: float) -> int:
+    """Positives above the lowest threshold that lets at most a share ``fpr`` of the negatives through."""
+    allowed = int(np.floor(fpr * len(negatives) + 1e-9))
+    threshold = np.sort(negatives)[::-1][min(allowed, len(negatives) - 1)]
+    return int((positives > threshold).sum())
+
+
+def resample_counts(n_rows: int, n_resamples: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """How often each row is drawn in each bootstrap resample, shape (n_resamples, n_rows)."""
+    out = np.empty((n_resamples, n_rows), dtype=np.float32)
+    for k in range(n_resamples):
+        out[k] = np.bincount(rng.integers(n_rows, size=n_rows), minlength=n_rows)
+    return out
+
+
+def weighted_auc(scores: FloatArray, positive: BoolArray, weights: npt.NDArray[np.float32]) -> FloatArray:
+    """Area under the ROC curve for many row weightings at once; ties count half.
+
+    Args:
+        scores: Shape (n,).
+        positive: Which rows are positive, shape (n,).
+        weights: Shape (b, n).
+
+    Returns:
+        Shape (b,); 0.5 where a weighting holds one class only.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) > 0]))
+    sorted_weights = weights[:, order].astype(np.float64)
+    flags = positive[order]
+    ups = np.add.reduceat(sorted_weights * flags, starts, axis=1)
+    downs = np.add.reduceat(sorted_weights * ~flags, starts, axis=1)
+    below = np.cumsum(downs, axis=1) - 0.5 * downs
+    pairs = ups.sum(axis=1) * downs.sum(axis=1)
+    area = (ups * below).sum(axis=1)
+    return np.where(pairs > 0, area / np.where(pairs > 0, pairs, 1.0), 0.5)
+
+
+def percentile_interval(value: float, resampled: FloatArray, confidence: float = 0.95) -> Interval:
+    """Percentile bootstrap limits around ``value``; resamples without a result (NaN) are left out."""
+    tail = (1.0 - confidence) / 2
+    low, high = np.nanquantile(resampled, [tail, 1.0 - tail])
+    return Interval(value, min(float(low), value), max(float(high), value))

@@ -1,0 +1,1 @@
+"""What can be done with the synthetic rows in place of the real ones."""

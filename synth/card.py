@@ -1,0 +1,72 @@
+"""The release card: a receipt for people, as text sections or one HTML page."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from synth.receipt import Receipt
+from synth.schema import Schema
+
+
+def sections(receipt: Receipt, schema: Schema) -> dict[str, list[tuple[str, str]]]:
+    """Headed lists of (what, value) in reading order: promise first, evidence after."""
+    groups = [(f"epsilon for somebody with {k} rows", _epsilon(value)) for k, value in sorted(receipt.group_epsilon.items())]
+    learnt = ", ".join(f"{name} ({', '.join(facts)})" for name, facts in receipt.learnt.items())
+    return {
+        "Promise": [
+            ("epsilon", f"{receipt.epsilon:g}"),
+            ("delta", f"{receipt.delta:g}"),
+            ("protects", f"one {receipt.unit}: neighbours {receipt.adjacency}"),
+            ("covers", "everything learnt from the rows: counts, domains, bounds, bins and training"),
+            ("against", "anybody who holds this file and any number of synthetic rows"),
+        ],
+        "Other readings of the same release": [
+            ("epsilon if neighbours replace one row", _epsilon(receipt.replace_one_epsilon)),
+            *groups,
+        ],
+        "What was done": [
+            ("model", receipt.model),
+            ("rows", f"{receipt.rows:,} ({'declared public' if receipt.rows_public else 'noisy count'})"),
+            ("columns", str(len(schema.columns))),
+            ("learnt with budget", learnt or "nothing: every fact was declared"),
+            ("epsilon found by the accountant", f"{receipt.epsilon_spent:.4g}"),
+            ("cross-check", ", ".join(f"{name.upper()} {value:.4g}" for name, value in receipt.accountants.items())),
+            ("noise", receipt.noise_grade),
+            ("date", receipt.created),
+            ("software", ", ".join(f"{name} {version}" for name, version in receipt.versions.items())),
+        ],
+        "Limits": [(str(i), text) for i, text in enumerate(receipt.limits, start=1)],
+    }
+
+
+def _epsilon(value: float | None) -> str:
+    return "no finite figure at this delta" if value is None else f"{value:.3g}"
+
+
+def spending(receipt: Receipt) -> list[dict[str, Any]]:
+    """Events gathered by purpose: how many, with what noise."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in receipt.events:
+        if event["type"] == "subsampled_gaussian":
+            noise = f"noise multiplier {event['noise_multiplier']:.3g}, rate {event['sample_rate']:.3g}, {event['steps']} steps"
+            mechanism = "DP-SGD: Poisson-subsampled Gaussian"
+        else:
+            noise = f"standard deviation {event['sigma']:.3g} rows"
+            mechanism = "rounded Gaussian counts"
+            if event["type"] == "partition_selection":
+                mechanism = "partition selection"
+                noise += f", threshold {event['threshold']}, delta {event['delta']:.1g}"
+        row = rows.setdefault((event["what"], noise), {"what": event["what"], "mechanism": mechanism, "noise": noise})
+        row["times"] = row.get("times", 0) + 1
+        row["share"] = row.get("share", 0.0) + event.get("share_of_counts", 0.0)
+    return list(rows.values())
+
+
+def card_html(receipt: Receipt, schema: Schema) -> str:
+    """One self-contained page."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(resources.files("synth").joinpath("card.html.j2").read_text(encoding="utf-8"))
+    return template.render(receipt=receipt, schema=schema, sections=sections(receipt, schema), spending=spending(receipt))

@@ -1,0 +1,176 @@
+"""``synth evaluate`` and ``synth demo``."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from synth.cli.console import Reporter, out, print_json, say
+from synth.cli.fitting import Force, Json, Quiet, interruptible, run_fit
+from synth.config import FitConfig
+from synth.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(name="evaluate")(evaluate)
+    app.command(name="demo")(demo)
+
+
+def evaluate(
+    real: Annotated[str, typer.Option("--real", "-r", help="The rows the model was fitted on.")],
+    synthetic: Annotated[str, typer.Option("--synthetic", help="The synthetic rows.")],
+    holdout: Annotated[
+        str | None,
+        typer.Option("--holdout", help="Real rows that were not fitted: ceiling, and control of the attack."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="model.synth: its schema and release card.")] = None,
+    schema: Annotated[str | None, typer.Option("--schema", "-s", help="Schema file, instead of a model's.")] = None,
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Column to predict, instead of the schema's.")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="The HTML report.")] = "report.html",
+    seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of text files.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Measure fidelity, downstream utility and membership risk of synthetic rows, and write a report.
+
+    The report is computed on private rows: it is not covered by epsilon. Keep it inside.
+
+    Example: synth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv --model model.synth
+    """
+    from synth.privacy.ingest import read_table
+    from synth.release import check_writable, load
+
+    check_writable(Path(output), force=force)
+    frames = {name: read_table(Path(path), delimiter=delimiter) for name, path in
+              (("real", real), ("synthetic", synthetic), ("holdout", holdout)) if path is not None}  # fmt: skip
+    release = load(model) if model is not None else None
+    facts = _facts(release, schema, frames["real"])
+    with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
+        report = write_report(frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress)
+    if as_json:
+        print_json(report.to_json())
+        return
+    show_scores(report)
+    out.print(f"report: {output}  (contains private information: do not publish)", markup=False)
+
+
+def _facts(release: Any, schema: str | None, real: Any) -> Any:
+    from dataclasses import replace
+
+    from synth.api import read_schema
+    from synth.privacy.draft import draft_schema
+
+    if release is not None and schema is None:
+        return release.schema
+    draft = draft_schema(real)
+    if schema is None:
+        return draft
+    declared = read_schema(schema)
+    drafted = {c.name: c for c in draft.columns}
+    columns = tuple(
+        c if c.kind is not None or c.name not in drafted else replace(drafted[c.name], bounds=None, categories=None)
+        for c in declared.columns
+    )
+    return declared.with_columns(columns)
+
+
+def write_report(
+    frames: dict[str, Any],
+    facts: Any,
+    release: Any,
+    target: str | None,
+    output: Path,
+    *,
+    seed: int,
+    force: bool,
+    progress: Reporter,
+) -> Any:
+    """Evaluate and write the page; also what ``synth demo`` does."""
+    from evaluation import evaluate as run
+    from synth.release import atomic_path
+
+    card = None
+    if release is not None:
+        r = release.receipt
+        card = {"model": r.model, "epsilon": r.epsilon, "delta": r.delta, "adjacency": r.adjacency, "unit": r.unit,
+                "rows": r.rows, "created": r.created}  # fmt: skip
+    report = run(
+        frames["real"], frames.get("holdout"), frames["synthetic"], facts,
+        target=target, seed=seed, card=card, progress=progress.phase,
+    )  # fmt: skip
+    with atomic_path(output, force=force) as temporary:
+        temporary.write_text(report.to_html(), encoding="utf-8")
+    return report
+
+
+def show_scores(report: Any) -> None:
+    """The table of scores on stdout."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table("score", "value", "interval", "real rows (ceiling)", "floor", "better", box=box.SIMPLE)
+    for s in report.scores:
+        interval = "" if s.low is None else f"{s.low:.3f} to {s.high:.3f}"
+        table.add_row(s.name, f"{s.value:.4f}", interval, _cell(s.ceiling), _cell(s.floor), s.better)
+    out.print(table)
+    for note in report.notes:
+        say(f"note: {note}")
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def demo(
+    folder: Annotated[str, typer.Option("--output", "-o", help="Folder for the results.")] = "demo",
+    epsilon: Annotated[float, typer.Option("--epsilon", "-e", help="Privacy budget.")] = 1.0,
+    model: Annotated[str, typer.Option("--model", "-m", help="Synthesizer.")] = "dpvae",
+    quiet: Quiet = False,
+) -> None:
+    """Fit, sample and evaluate a real table that comes along (RAND Health Insurance Experiment, 20,190 rows)."""
+    import numpy as np
+
+    from synth.card import card_html
+    from synth.catalog import card, dataset_path
+    from synth.privacy.ingest import read_table
+    from synth.schema_toml import schema_to_toml
+    from synth.writer import write_rows
+
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    if not place.is_dir():
+        raise InputError(f"{folder!r} is not a folder")
+    started = time.monotonic()
+    frame = read_table(dataset_path("randhie"))
+    held = np.random.default_rng(0).random(len(frame)) < 0.25
+    paths = {name: place / name for name in ("train.csv", "holdout.csv", "schema.toml", "model.synth", "synthetic.csv",
+                                             "report.html", "card.html")}  # fmt: skip
+    frame[~held].to_csv(paths["train.csv"], index=False)
+    frame[held].to_csv(paths["holdout.csv"], index=False)
+    paths["schema.toml"].write_text(schema_to_toml(card("randhie").schema), encoding="utf-8")
+    said = FitConfig(data=str(paths["train.csv"]), schema=str(paths["schema.toml"]), epsilon=epsilon, model=model)
+    release, _ = run_fit(said, paths["model.synth"], force=True, quiet=quiet, as_json=False)
+    with interruptible(), Reporter(quiet=quiet, as_json=False) as progress:
+        progress.phase("sampling")
+        write_rows(release.sample_blocks(seed=0), release, paths["synthetic.csv"], force=True)
+        frames = {name: read_table(paths[f"{part}.csv"]) for name, part in
+                  (("real", "train"), ("holdout", "holdout"), ("synthetic", "synthetic"))}  # fmt: skip
+        report = write_report(
+            frames, release.schema, release, None, paths["report.html"], seed=0, force=True, progress=progress
+        )
+    paths["card.html"].write_text(card_html(release.receipt, release.schema), encoding="utf-8")
+    show_scores(report)
+    for text, name in (("synthetic rows", "synthetic.csv"), ("model", "model.synth"), ("release card", "card.html"),
+                       ("report", "report.html")):  # fmt: skip
+        out.print(f"{text + ':':16}{paths[name].resolve()}", markup=False)
+    out.print(
+        f"done in {time.monotonic() - started:.0f} s; next: synth inspect {shlex.quote(str(paths['model.synth']))}",
+        markup=False,
+    )

@@ -1,0 +1,137 @@
+"""``synth schema draft|check`` and ``synth datasets list|show|path``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from synth.cli.console import out, print_json, say
+from synth.cli.fitting import Force, Json
+
+Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Of a text file.")]
+
+schemas = typer.Typer(no_args_is_help=True, help="Public facts about a table: propose them, check them.")
+datasets = typer.Typer(no_args_is_help=True, help="Data sets with a card: licence, origin, public schema.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the groups."""
+    app.add_typer(schemas, name="schema")
+    app.add_typer(datasets, name="datasets")
+
+
+@schemas.command("draft")
+def draft(
+    data: Annotated[str, typer.Argument(help="The table.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the proposal goes.")] = "schema.toml",
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    force: Force = False,
+) -> None:
+    """Propose a schema for you to read, widen and confirm. Confirmed facts become public."""
+    from synth.privacy.draft import DRAFT_HEADER, draft_schema
+    from synth.privacy.ingest import read_table
+    from synth.release import atomic_path, check_writable
+    from synth.schema_toml import schema_to_toml
+
+    target = Path(output)
+    check_writable(target, force=force)
+    proposal = draft_schema(read_table(Path(data), delimiter=delimiter, encoding=encoding))
+    with atomic_path(target, force=force) as temporary:
+        temporary.write_text(schema_to_toml(proposal, DRAFT_HEADER), encoding="utf-8")
+    say("CAREFUL: the proposal was drawn from private rows. What you leave in it becomes PUBLIC when you fit with it:")
+    say("widen bounds to what is possible, list categories that can occur, delete what you would rather pay for.")
+    out.print(
+        f"{target}: {len(proposal.columns)} columns; read it, then: synth fit {data} --schema {target} --epsilon 1",
+        markup=False,
+    )
+
+
+@schemas.command("check")
+def check(
+    data: Annotated[str, typer.Argument(help="The table.")],
+    schema: Annotated[str, typer.Option("--schema", "-s", help="Schema file.")],
+    delimiter: Delimiter = None,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
+) -> None:
+    """Compare a table with a schema, column by column, without printing a value. The answer is about private rows."""
+    from rich import box
+    from rich.table import Table
+
+    from synth.api import read_schema
+    from synth.encoding.values import check_header
+    from synth.privacy.draft import check_schema
+    from synth.privacy.ingest import read_table
+
+    declared = read_schema(schema)
+    frame = read_table(Path(data), delimiter=delimiter, encoding=encoding)
+    check_header([str(c) for c in frame.columns], declared)
+    findings = check_schema(frame, declared)
+    if as_json:
+        print_json([dataclasses.asdict(f) for f in findings])
+        return
+    table = Table("column", "outside the domain", "missing though not nullable", box=box.SIMPLE)
+    for f in findings:
+        if f.outside or f.missing:
+            table.add_row(f.column, f"{100 * f.outside:.2g} %", f"{100 * f.missing:.2g} %")
+    say("computed on private rows, for your eyes only: do not publish")
+    if table.row_count:
+        out.print(table)
+        out.print("such cells are clipped, nulled or set to 'other' as the schema says; fit does not fail because of them")
+    else:
+        out.print(f"all {len(findings)} columns lie inside their declared domains")
+
+
+@datasets.command("list")
+def list_datasets(as_json: Json = False) -> None:
+    """Data sets that have a card."""
+    from rich import box
+    from rich.table import Table
+
+    from synth.catalog import cards
+
+    found = cards()
+    if as_json:
+        print_json([{"name": c.name, "title": c.title, "license": c.license, "columns": len(c.schema.columns)} for c in found])
+        return
+    table = Table("name", "columns", "licence", "title", box=box.SIMPLE)
+    for c in found:
+        table.add_row(c.name, str(len(c.schema.columns)), c.license, c.title)
+    out.print(table)
+
+
+@datasets.command("show")
+def show_dataset(
+    name: Annotated[str, typer.Argument(help="Name of a card.")],
+    as_json: Json = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Only the public schema, as TOML.")] = False,
+) -> None:
+    """A card: origin, licence and public schema."""
+    from synth.catalog import card
+    from synth.schema import schema_to_dict
+    from synth.schema_toml import schema_to_toml
+
+    found = card(name)
+    if as_json:
+        print_json({"name": found.name, "title": found.title, "license": found.license, "url": found.url,
+                    "description": found.description, "schema": schema_to_dict(found.schema)})  # fmt: skip
+        return
+    if not schema:
+        out.print(f"{found.title}\nlicence: {found.license}\norigin:  {found.url}\n\n{found.description}\n", markup=False)
+    out.print(schema_to_toml(found.schema), markup=False)
+
+
+@datasets.command("path")
+def dataset_file(
+    name: Annotated[str, typer.Argument(help="Name of a card.")],
+    part: Annotated[str, typer.Option("--part", help="train or test, where the set has parts.")] = "train",
+) -> None:
+    """Where the table lies, after fetching it if need be (SYNTH_DATA_HOME names a folder of local copies)."""
+    from synth.catalog import dataset_path
+
+    typer.echo(str(dataset_path(name, part)))

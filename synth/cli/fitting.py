@@ -1,0 +1,196 @@
+"""``synth fit``, ``synth sample``, ``synth inspect``."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from synth.cli.console import Reporter, out, print_json, say
+from synth.config import FitConfig, parse_assignments, read_config
+from synth.errors import InputError
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(name="fit")(fit)
+    app.command(name="sample")(sample)
+    app.command(name="inspect")(inspect)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C, so that a scheduler's stop is recorded as well."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def fit(
+    data: Annotated[str | None, typer.Argument(help="The table: .csv, .tsv (also .gz) or .parquet.")] = None,
+    epsilon: Annotated[
+        float | None, typer.Option("--epsilon", "-e", help="The whole privacy budget. 1 is a common choice.")
+    ] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", "-s", help="Public facts (TOML, or SDV metadata JSON); the rest is learnt."),
+    ] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", help="Where the model goes (default model.synth).")] = None,
+    delta: Annotated[
+        float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="dpvae (default), dpgan or independent.")] = None,
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", help="Option of the model, key=value; may be repeated.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="For initial weights; never reaches the noise.")] = None,
+    ledger: Annotated[
+        str | None, typer.Option("--ledger", help="File that records every charge (default OUTPUT.ledger.jsonl).")
+    ] = None,
+    config: Annotated[str | None, typer.Option("--config", "-c", help="Run file (TOML) with these options.")] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Of a text file (default utf-8).")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Learn a release of a table under one (epsilon, delta).
+
+    Everything that is learnt from the rows is paid for from that one budget: row count, kinds, bounds, categories, bins,
+    training. Declaring public facts in a schema leaves more of it for the data.
+
+    Example: synth fit patients.csv --schema schema.toml --epsilon 1 -o model.synth
+    """
+    base = read_config(Path(config)) if config is not None else FitConfig()
+    said = base.overridden(
+        data=data, epsilon=epsilon, schema=schema, output=output, delta=delta, model=model, seed=seed, ledger=ledger,
+        delimiter=delimiter, encoding=encoding, options=parse_assignments(assignments or []),
+    )  # fmt: skip
+    if said.data is None:
+        raise InputError("name the table to fit, for example: synth fit patients.csv --epsilon 1")
+    if said.epsilon is None:
+        raise InputError("give the privacy budget with --epsilon; 1 is a common choice, smaller is more private")
+    target = Path(said.output or "model.synth")
+    started = time.monotonic()
+    release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json)
+    facts = {
+        "model": str(target),
+        "ledger": str(book),
+        "synthesizer": release.model,
+        "epsilon": release.receipt.epsilon,
+        "delta": release.receipt.delta,
+        "rows": release.receipt.rows,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if as_json:
+        print_json(facts)
+        return
+    out.print(f"{target}: {release.model}, epsilon {facts['epsilon']:g}, delta {facts['delta']:g}, {facts['seconds']} s")
+    out.print(f"next: synth sample {target} -n {facts['rows']} -o synthetic.csv", markup=False)
+
+
+def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
+    """Fit and save with progress; also what ``synth demo`` does."""
+    from synth.privacy.ledger import read_ledger
+    from synth.release import check_writable
+    from synth.runner import fit_config
+
+    check_writable(target, force=force)
+    book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
+    earlier = sum(record["record"] == "run" for record in read_ledger(book))
+    if earlier:
+        say(
+            f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up",
+            quiet=quiet,
+        )
+    with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=said.epsilon) as progress:
+        release = fit_config(said, book, progress)
+        release.save(target, force=force)
+    return release, book
+
+
+def sample(
+    model: Annotated[str, typer.Argument(help="A model.synth.")],
+    rows: Annotated[int | None, typer.Option("--rows", "-n", help="How many; by default about as many as were fitted.")] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help=".csv, .tsv (also .gz) or .parquet.")] = "synthetic.csv",
+    seed: Annotated[int | None, typer.Option("--seed", help="Makes the rows repeatable.")] = None,
+    force: Force = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Draw synthetic rows from a model. Costs no further privacy, however many.
+
+    Example: synth sample model.synth -n 10000 -o synthetic.parquet --seed 7
+    """
+    from synth.release import BLOCK, load
+    from synth.writer import write_rows
+
+    release = load(model)
+    total = release.receipt.rows if rows is None else rows
+    started = time.monotonic()
+    with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
+        progress.phase("sampling", total)
+        blocks = release.sample_blocks(total, seed=seed)
+        write_rows(_counted(blocks, progress), release, Path(output), force=force)
+    facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
+    if as_json:
+        print_json(facts)
+    else:
+        out.print(f"{output}: {total:,} rows, {facts['seconds']} s", markup=False)
+
+
+def _counted(blocks: Iterator[Any], progress: Reporter) -> Iterator[Any]:
+    for block in blocks:
+        yield block
+        progress.advance(len(block))
+
+
+def inspect(
+    model: Annotated[str, typer.Argument(help="A model.synth.")],
+    html: Annotated[str | None, typer.Option("--html", help="Write the release card as a page.")] = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Show the release card: what was promised, what was spent, how it was checked, what it does not cover."""
+    from rich import box
+    from rich.table import Table
+
+    from synth.card import card_html, sections, spending
+    from synth.release import atomic_path, load
+    from synth.schema import schema_to_dict
+
+    release = load(model)
+    if html is not None:
+        with atomic_path(Path(html), force=force) as temporary:
+            temporary.write_text(card_html(release.receipt, release.schema), encoding="utf-8")
+    if as_json:
+        print_json({"model": release.model, "options": release.options, **release.receipt.to_dict(),
+                    "schema": schema_to_dict(release.schema)})  # fmt: skip
+        return
+    for title, lines in sections(release.receipt, release.schema).items():
+        table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
+        for what, value in lines:
+            table.add_row(what, value)
+        out.print(table, markup=False)
+    table = Table("purpose", "mechanism", "noise", "times", title="Where the budget went", box=box.SIMPLE, title_justify="left")
+    for row in spending(release.receipt):
+        table.add_row(row["what"], row["mechanism"], row["noise"], str(row["times"]))
+    out.print(table)
+    if html is not None:
+        out.print(f"card: {html}", markup=False)

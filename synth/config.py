@@ -1,0 +1,94 @@
+"""Typed options of a run: a TOML file, overridden by flags."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from synth.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """Everything ``synth fit`` takes. ``None`` means "not said"; defaults are applied by ``fit``.
+
+    Attributes:
+        data: The table.
+        schema: Schema file.
+        epsilon: The whole budget.
+        delta: See ``synth.api.fit``.
+        model: Synthesizer.
+        options: Of the synthesizer.
+        seed: For initial weights.
+        output: Where the model goes.
+        ledger: Where charges are recorded.
+        delimiter: Of a text file.
+        encoding: Of a text file.
+    """
+
+    data: str | None = None
+    schema: str | None = None
+    epsilon: float | None = None
+    delta: float | None = None
+    model: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    output: str | None = None
+    ledger: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+
+    def overridden(self, **flags: Any) -> FitConfig:
+        """This configuration with every flag that was given put over it; options merge key by key."""
+        said = {key: value for key, value in flags.items() if value is not None and key != "options"}
+        return replace(self, **said, options={**self.options, **(flags.get("options") or {})})
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "epsilon": (int, float),
+    "delta": (int, float),
+    "seed": (int,),
+    "options": (dict,),
+}
+
+
+def read_config(path: Path) -> FitConfig:
+    """Read a run file: the keys of ``FitConfig``; paths are relative to where the command runs.
+
+    Raises:
+        InputError: The file cannot be read, or holds an unknown key or a wrong type.
+    """
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the run file {str(path)!r}: {type(error).__name__}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path.name} is not valid TOML: {error}") from None
+    known = [f.name for f in fields(FitConfig)]
+    for key, value in facts.items():
+        if key not in known:
+            raise InputError(f"{path.name}: unknown key {key!r}; known are {', '.join(known)}")
+        wanted = _TYPES.get(key, (str,))
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise InputError(f"{path.name}: {key!r} must be {' or '.join(t.__name__ for t in wanted)}")
+    return FitConfig(**facts)
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, str]:
+    """``["steps=200"]`` to ``{"steps": "200"}``.
+
+    Raises:
+        InputError: Not ``key=value``, or a key given twice.
+    """
+    parsed: dict[str, str] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"--set takes key=value, not {text!r}")
+        if key.strip() in parsed:
+            raise InputError(f"--set gives {key.strip()!r} twice")
+        parsed[key.strip()] = value.strip()
+    return parsed

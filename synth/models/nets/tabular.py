@@ -1,0 +1,87 @@
+"""Codes, one-hots, softmaxes and their one-way tables: what networks over tables of codes share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def torch_generator(rng: np.random.Generator) -> torch.Generator:
+    """A torch generator fed from a public numpy one."""
+    generator = torch.Generator()
+    generator.manual_seed(int(rng.integers(2**63)))
+    return generator
+
+
+def one_hot(positions: Tensor, width: int) -> Tensor:
+    """Positions of ones, shape (rows, columns), to zeros and ones of shape (rows, width)."""
+    return torch.zeros(len(positions), width).scatter_(1, positions, 1.0)
+
+
+def fold_codes(one_way: Sequence[FloatArray], max_width: int) -> Tensor:
+    """Share input positions between rare codes, so that a network's input stays narrow. Public.
+
+    Args:
+        one_way: Distribution of every column.
+        max_width: Positions in all; every column keeps at least one.
+
+    Returns:
+        Position of each code, shape (sum of sizes,), int64: the commonest codes have one of their own, the rest of a
+        column share one.
+    """
+    sizes = [len(p) for p in one_way]
+    flat = np.concatenate(one_way)
+    column = np.repeat(np.arange(len(sizes)), sizes)
+    keep = np.zeros(len(flat), dtype=bool)
+    room = max(max_width - len(sizes), 0)
+    keep[np.argsort(-flat, kind="stable")[:room]] = True
+    position, base = np.empty(len(flat), dtype=np.int64), 0
+    for j in range(len(sizes)):
+        mine = np.flatnonzero(column == j)
+        own = mine[keep[mine]]
+        position[own] = base + np.arange(len(own))
+        rest = mine[~keep[mine]]
+        position[rest] = base + len(own)
+        base += len(own) + (len(rest) > 0)
+    return torch.from_numpy(position)
+
+
+def column_of(sizes: Sequence[int]) -> Tensor:
+    """Column of each one-hot position, shape (sum of sizes,)."""
+    return torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
+
+
+def softmaxes(logits: Tensor, sizes: Sequence[int]) -> Tensor:
+    """Per-column softmax, shape (rows, width)."""
+    return torch.cat([part.softmax(1) for part in torch.split(logits, list(sizes), 1)], 1)
+
+
+def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """One code per row by inversion: (rows, size) and (rows,) to (rows,)."""
+    cumulative = probabilities.cumsum(1)
+    scaled = (uniforms * cumulative[:, -1]).unsqueeze(1)
+    return (cumulative <= scaled).sum(1).clamp_max(probabilities.shape[1] - 1)
+
+
+def matching_bias(logits: Tensor, target: Tensor, rounds: int = 25) -> Tensor:
+    """What to add to a column's logits so that the mean softmax is ``target``. Post-processing of paid tables.
+
+    Args:
+        logits: Shape (rows, size).
+        target: Distribution, shape (size,).
+        rounds: Fixed-point steps; each adds the log ratio of target and mean, at most 3 per step.
+
+    Returns:
+        Shape (size,).
+    """
+    bias, wanted = torch.zeros_like(target), target.clamp_min(1e-7).log()
+    for _ in range(rounds):
+        mean = (logits + bias).softmax(1).mean(0).clamp_min(1e-9)
+        bias = bias + (wanted - mean.log()).clamp(-3, 3)
+    return bias

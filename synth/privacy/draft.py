@@ -1,0 +1,111 @@
+"""Proposals and checks for the owner's eyes: they read rows without paying, so nothing here may feed a fit by itself.
+
+``synth schema draft`` writes what it found into a file that the owner reads, widens and confirms. From then on those facts
+are public by the owner's word.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from synth.encoding.codec import category_texts
+from synth.encoding.values import numbers
+from synth.privacy.exact import exact_value_classes, exact_value_counts
+from synth.privacy.prepare import guess_kind
+from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
+
+MAX_LISTED = 30
+RARE = 20  # a value held by fewer rows is not proposed by name
+
+DRAFT_HEADER = """\
+PROPOSAL, drawn from private rows and not covered by any privacy guarantee. Do not publish it as it is.
+
+Every fact that stays in this file becomes PUBLIC when you use it: it is not protected by epsilon, and it saves budget.
+Go through each column:
+  bounds      should come from a codebook or common sense, not from the rows; widen them
+  categories  list what can occur, not what did; delete the key to learn the domain with budget
+  nullable    false only if a missing value is impossible
+Delete a key to have it learnt with budget instead. Then remove this comment."""
+
+
+def draft_schema(frame: pd.DataFrame) -> Schema:
+    """Propose a schema for the owner to confirm. Not private.
+
+    Values held by fewer than 20 rows are not named, and bounds are rounded outwards to one digit.
+    """
+    return Schema(columns=tuple(_propose(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)))
+
+
+def _propose(name: str, series: pd.Series) -> Column:
+    classes = exact_value_classes(series, DEFAULT_MISSING)
+    column = replace(guess_kind(Column(name=name), classes, 0.0), nullable=bool(classes[0]))
+    if column.kind is Kind.CATEGORY:
+        values, counts = exact_value_counts(category_texts(series, column, DEFAULT_MISSING))
+        named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)
+        if values and len(named) == len(values) <= MAX_LISTED:
+            return replace(column, categories=tuple(named))
+        return column
+    if column.kind is not None and column.kind.is_numeric:
+        known = numbers(series, column, DEFAULT_MISSING)
+        known = known[np.isfinite(known)]
+        if len(known):
+            return replace(column, bounds=_wide_bounds(column, float(known.min()), float(known.max())))
+    return column
+
+
+def _wide_bounds(column: Column, low: float, high: float) -> tuple[float, float] | tuple[str, str]:
+    if column.kind is Kind.DATETIME:
+        years = [int(str(np.datetime64(int(v), "s"))[:4]) for v in (low, high)]
+        return f"{years[0]:04d}-01-01", f"{years[1]:04d}-12-31"
+    bounds = _outwards(low, math.floor), _outwards(high, math.ceil)
+    return (0.0 if low >= 0 and bounds[0] < 0.2 * bounds[1] else bounds[0]), bounds[1]
+
+
+def _outwards(value: float, rounding: object) -> float:
+    if value == 0:
+        return 0.0
+    unit = 10.0 ** math.floor(math.log10(abs(value)))
+    whole = math.floor(value / unit) if rounding is math.floor else math.ceil(value / unit)
+    return float(f"{whole * unit:.12g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check found out about one column; computed on private rows, so for the owner only.
+
+    Attributes:
+        column: Name.
+        outside: Share of cells outside the declared domain, in [0, 1].
+        missing: Share of missing cells in a column that is declared not nullable.
+    """
+
+    column: str
+    outside: float
+    missing: float
+
+
+def check_schema(frame: pd.DataFrame, schema: Schema) -> list[Finding]:
+    """Compare rows with the declared domains, column by column, without telling a value. Not private."""
+    findings = []
+    for column in schema.columns:
+        series = frame[column.name]
+        gone = exact_value_classes(series, schema.missing)[0] / len(frame)
+        outside = 0.0
+        if column.kind is not None and column.kind.is_numeric:
+            values = numbers(series, column, schema.missing)
+            unread = max(float(np.isnan(values).mean()) - gone, 0.0)
+            outside = unread
+            if column.bounds is not None:
+                low, high = column.numeric_bounds()
+                outside += float(((values < low) | (values > high)).mean())
+        elif column.kind is Kind.BOOLEAN or column.categories is not None:
+            cells = category_texts(series, column, schema.missing)
+            domain = {"True", "False"} if column.kind is Kind.BOOLEAN else set(column.categories or ())
+            known = np.array([v is not None and v in domain for v in cells])
+            outside = max(1 - float(known.mean()) - gone, 0.0)
+        findings.append(Finding(column=column.name, outside=outside, missing=0.0 if column.nullable else float(gone)))
+    return findings

@@ -1,0 +1,35 @@
+"""A typed configuration to a fit: the one place where flag names meet ``fit``'s arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synth.api import fit
+from synth.config import FitConfig
+from synth.errors import InputError
+from synth.progress import Progress
+from synth.registry import DEFAULT
+from synth.release import Release
+
+
+def fit_config(config: FitConfig, ledger: Path, progress: Progress) -> Release:
+    """Run ``fit`` with a configuration.
+
+    Raises:
+        InputError: No table or no epsilon; see also ``synth.api.fit``.
+    """
+    if config.data is None or config.epsilon is None:
+        raise InputError("a run needs a table and an epsilon")
+    return fit(
+        config.data,
+        epsilon=config.epsilon,
+        delta=config.delta,
+        schema=config.schema,
+        model=config.model or DEFAULT,
+        options=config.options,
+        seed=config.seed,
+        ledger=ledger,
+        progress=progress,
+        delimiter=config.delimiter,
+        encoding=config.encoding or "utf-8",
+    )

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from evaluation.fidelity.validity import valid_cells, validity_table
+from synth.encoding.values import conform
+from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
+
+
+def flags(column: Column, cells: list[object]) -> list[bool]:
+    raw = pd.DataFrame({column.name: cells})
+    plain = conform(raw, Schema(columns=(column,)))
+    return valid_cells(raw[column.name], plain[column.name], column, DEFAULT_MISSING).tolist()
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "expected"),
+    [
+        (Column(name="c", kind=Kind.INTEGER, bounds=(0, 9)), ["0", "9", "10", "1.5", "", "x"], [1, 1, 0, 0, 1, 0]),
+        (Column(name="c", kind=Kind.INTEGER, nullable=False), ["1", "", "x"], [1, 0, 0]),
+        (Column(name="c", kind=Kind.DECIMAL, precision=2), ["1.25", "1.255", "1e6"], [1, 0, 1]),
+        (Column(name="c", kind=Kind.CATEGORY, categories=("a", "b")), ["a", "c", ""], [1, 0, 1]),
+        (Column(name="c", kind=Kind.CATEGORY), ["anything", ""], [1, 1]),
+        (Column(name="c", kind=Kind.BOOLEAN), ["yes", "0", "maybe"], [1, 1, 0]),
+        (
+            Column(name="c", kind=Kind.DATETIME, bounds=("2000-01-01", "2001-01-01")),
+            ["2000-06-01", "1999-01-01", "soon"],
+            [1, 0, 0],
+        ),
+    ],
+)
+def test_cells(column: Column, cells: list[object], expected: list[int]) -> None:
+    assert flags(column, cells) == [bool(e) for e in expected]
+
+
+def test_table_is_a_share_per_column() -> None:
+    schema = Schema(columns=(Column(name="n", kind=Kind.INTEGER, bounds=(0, 1)), Column(name="c", kind=Kind.CATEGORY)))
+    table = validity_table(pd.DataFrame({"c": ["x", "y"], "n": [1, 5]}), schema)
+    assert table["Valid share"].tolist() == [0.5, 1.0]

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from evaluation import intervals
+
+
+def scores(n_rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return np.round(rng.normal(0.5, 1, n_rows), 1), np.round(rng.normal(0, 1, n_rows + 30), 1)
+
+
+def test_delong_value_is_the_auc_with_ties() -> None:
+    up, down = scores(200, 0)
+    slow = np.mean((up[:, None] > down[None, :]) + 0.5 * (up[:, None] == down[None, :]))
+    assert intervals.auc_delong(up, down).value == pytest.approx(slow)
+
+
+@pytest.mark.statistical
+def test_delong_covers_the_truth() -> None:
+    # truth known; 300 trials at 95 %: fewer than 270 covered has probability below 1e-4
+    truth = stats.norm.cdf(0.5 / np.sqrt(2))
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(300):
+        found = intervals.auc_delong(rng.normal(0.5, 1, 80), rng.normal(0, 1, 90))
+        covered += found.low <= truth <= found.high
+    assert covered >= 270
+
+
+def test_clopper_pearson_matches_the_binomial_tails() -> None:
+    found = intervals.clopper_pearson(7, 50)
+    assert stats.binom.sf(6, 50, found.low) == pytest.approx(0.025)
+    assert stats.binom.cdf(7, 50, found.high) == pytest.approx(0.025)
+    assert intervals.clopper_pearson(0, 10).low == 0.0
+    assert intervals.clopper_pearson(10, 10).high == 1.0
+
+
+def test_weighted_auc_matches_scikit_learn() -> None:
+    up, down = scores(60, 2)
+    values = np.concatenate([up, down])
+    flags = np.arange(len(values)) < len(up)
+    weights = intervals.resample_counts(len(values), 5, np.random.default_rng(3))
+    found = intervals.weighted_auc(values, flags, weights)
+    for row, value in zip(weights, found, strict=True):
+        assert value == pytest.approx(roc_auc_score(flags, values, sample_weight=row))
+    assert intervals.weighted_auc(values, np.zeros(len(values), dtype=bool), weights).tolist() == [0.5] * 5
+
+
+def test_hits_never_allow_more_false_alarms_than_asked() -> None:
+    up, down = scores(500, 4)
+    for fpr in (0.0, 0.01, 0.1, 1.0):
+        slow = max((up > t).sum() for t in down if (down > t).mean() <= fpr)
+        assert intervals.hits_at_fpr(up, down, fpr) == slow
+
+
+def test_roc_runs_from_corner_to_corner() -> None:
+    fpr, tpr = intervals.roc_points(*scores(50, 5))
+    assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
+    assert (np.diff(fpr) >= 0).all()
+    assert (np.diff(tpr) >= 0).all()
+
+
+def test_percentile_interval_holds_the_value() -> None:
+    found = intervals.percentile_interval(0.9, np.array([0.1, 0.2, np.nan]))
+    assert found.low <= 0.9 == found.high

@@ -1,0 +1,163 @@
+"""Helpers of the core's tests: repeatable entropy, small frames, small nets."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+from torch import nn
+
+from synth.privacy.budget import Budget
+from synth.privacy.layers import MaskedLinear, RowParameter
+from synth.privacy.ledger import Ledger
+from synth.schema import Column, Kind, Schema
+
+settings.register_profile(
+    "synth",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("synth")
+
+
+class Keystream:
+    """A repeatable byte stream; call number i yields a prefix of its own stream i, whatever was asked before."""
+
+    def __init__(self, seed):
+        self.seed, self.calls, self.drawn = seed, 0, 0
+
+    def __call__(self, n_bytes):
+        self.calls += 1
+        self.drawn += n_bytes
+        return hashlib.shake_128(f"{self.seed}/{self.calls}".encode()).digest(n_bytes)
+
+
+class Script:
+    """Yields the given chunks in turn and checks that exactly their sizes are asked for."""
+
+    def __init__(self, *chunks):
+        self.chunks = list(chunks)
+
+    def __call__(self, n_bytes):
+        chunk = self.chunks.pop(0)
+        assert len(chunk) == n_bytes
+        return chunk
+
+
+class Net(nn.Module):
+    """Linear, LayerNorm, RowParameter; the loss of a row is scaled by a factor its last code names."""
+
+    def __init__(self, seed=0, width=3, hidden=4, bias=True, norm=True, free=True, masked=False):
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.first = nn.Linear(width, hidden, bias=bias)
+        self.norm = nn.LayerNorm(hidden) if norm else None
+        mask = torch.from_numpy(rng.integers(0, 2, (2, hidden)))
+        self.last = MaskedLinear(mask, bias=not bias) if masked else nn.Linear(hidden, 2, bias=not bias)
+        self.free = RowParameter(torch.zeros(2)) if free else None
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.from_numpy(rng.normal(size=p.shape)))
+
+    def forward(self, codes):
+        x = torch.tanh(self.first(codes[:, :-1].float() / 3))
+        x = x if self.norm is None else self.norm(x)
+        x = self.last(x)
+        return x if self.free is None else x - self.free(len(codes))
+
+
+FACTORS = (1.0, 0.0, 1e6, 1e-6, float("inf"), float("nan"), -1e30)
+
+
+def row_loss(module, codes):
+    return (module(codes) ** 2).sum(1) * torch.tensor(FACTORS)[codes[:, -1]]
+
+
+def single_row_sum(module, loss, codes, clip):
+    """The obvious implementation: one backward pass per row."""
+    total = np.zeros(sum(p.numel() for p in module.parameters()))
+    for row in codes:
+        value = loss(module, row[None]).sum()
+        grads = torch.autograd.grad(value, list(module.parameters()), allow_unused=True)
+        parts = [torch.zeros(p.numel()) if g is None else g.flatten() for g, p in zip(grads, module.parameters(), strict=True)]
+        flat = torch.cat(parts).double().numpy()
+        norm = np.linalg.norm(flat)
+        if np.isfinite(norm):
+            total += flat * min(1.0, clip / max(norm * (1 + 1e-4), 1e-30))
+    return total
+
+
+@pytest.fixture(scope="session")
+def keystream():
+    return Keystream
+
+
+@pytest.fixture(scope="session")
+def script():
+    return Script
+
+
+@pytest.fixture(scope="session")
+def net():
+    return Net
+
+
+@pytest.fixture(scope="session")
+def loss():
+    return row_loss
+
+
+@pytest.fixture(scope="session")
+def slow_sum():
+    return single_row_sum
+
+
+@pytest.fixture
+def ledger():
+    """A run with a generous budget and a public row count."""
+    from synth.privacy.budget import declared_rows
+
+    book = Ledger(Budget(epsilon=10.0, delta=1e-6))
+    book.set_rows(declared_rows(1000))
+    return book
+
+
+@pytest.fixture(scope="session")
+def declared():
+    """One column of every kind, everything declared."""
+    return Schema(
+        columns=(
+            Column(name="age", kind=Kind.INTEGER, bounds=(0, 120)),
+            Column(name="pay", kind=Kind.DECIMAL, precision=2, bounds=(0, 1e5)),
+            Column(name="score", kind=Kind.FLOAT, bounds=(-1.0, 1.0), nullable=False),
+            Column(name="member", kind=Kind.BOOLEAN),
+            Column(name="town", kind=Kind.CATEGORY, categories=("Ulm", "Aix")),
+            Column(name="size", kind=Kind.ORDINAL, categories=("S", "M", "L")),
+            Column(name="seen", kind=Kind.DATETIME, bounds=("2000-01-01", "2020-12-31")),
+        ),
+        target="member",
+        public_rows=400,
+    )
+
+
+@pytest.fixture(scope="session")
+def frame():
+    """Rows for ``declared``, as texts and numbers."""
+    rng = np.random.default_rng(7)
+    n = 400
+    return pd.DataFrame(
+        {
+            "age": rng.integers(0, 90, n),
+            "pay": np.round(rng.lognormal(8, 1, n), 2),
+            "score": rng.uniform(-1, 1, n),
+            "member": rng.random(n) < 0.3,
+            "town": rng.choice(["Ulm", "Aix"], n),
+            "size": rng.choice(["S", "M", "L"], n),
+            "seen": (np.datetime64("2001-01-01") + rng.integers(0, 5000, n)).astype(str),
+        }
+    )

@@ -1,0 +1,184 @@
+"""Epsilon of events: known values, independent accountants, calibration, other neighbours."""
+
+import math
+
+import pytest
+from dp_accounting.pld import privacy_loss_distribution as pld
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from synth.errors import AccountingError, RefusedError
+from synth.privacy import accounting
+from synth.privacy.accounting import (
+    COARSE,
+    calibrate_noise,
+    cross_check,
+    epsilon_of,
+    gaussian_delta,
+    gaussian_epsilon,
+    gaussian_mu,
+    group_epsilon,
+    replace_one_epsilon,
+    selection_delta,
+    total_mu,
+)
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
+
+
+def counts(*sigmas):
+    return [GaussianEvent(what="count", sigma=s) for s in sigmas]
+
+
+def sgd(noise=1.0, rate=0.0314, steps=1000):
+    return SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=noise, sample_rate=rate, steps=steps)
+
+
+def selection(delta=1e-8, sigma=10.0):
+    return PartitionSelectionEvent(what="domain", target=("a",), sigma=sigma, threshold=60, delta=delta)
+
+
+@pytest.mark.parametrize(
+    ("noise", "rate", "steps", "known"), [(1.0, 0.0314, 1000, 7.2822), (2.0, 0.1, 500, 6.2167), (0.8, 0.005, 4000, 3.3112)]
+)
+def test_known_values_of_dp_sgd(noise, rate, steps, known):
+    coarse = epsilon_of([sgd(noise, rate, steps)], 1e-6, interval=COARSE)
+    assert coarse == pytest.approx(known, rel=2e-3)
+    assert coarse >= known * (1 - 1e-5)
+
+
+@given(st.floats(0.05, 8), st.floats(1e-9, 1e-3))
+def test_gaussian_formula_is_the_exact_privacy_profile(mu, delta):
+    epsilon = gaussian_epsilon(mu, delta)
+    exact = norm.cdf(-epsilon / mu + mu / 2) - math.exp(epsilon) * norm.cdf(-epsilon / mu - mu / 2)
+    assert exact <= delta * (1 + 1e-6)
+    if epsilon > 0:
+        assert exact == pytest.approx(delta, rel=1e-4)
+        assert gaussian_mu(epsilon, delta) == pytest.approx(mu, rel=1e-6)
+
+
+@pytest.mark.parametrize("mu", [0.05, 0.5, 3.0])
+def test_gaussian_formula_agrees_with_a_privacy_loss_distribution(mu):
+    theirs = pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=1e-4).get_epsilon_for_delta(1e-6)
+    assert gaussian_epsilon(mu, 1e-6) == pytest.approx(theirs, rel=1e-3)
+
+
+def test_nothing_asked_costs_nothing():
+    assert epsilon_of([], 1e-6) == 0
+    assert gaussian_delta(0.0, 1.0) == 0
+    assert gaussian_epsilon(0.0, 1e-6) == 0
+    assert gaussian_epsilon(1e-9, 1e-6) == 0
+    assert gaussian_delta(0.01, 50.0) == 0
+
+
+@given(st.lists(st.floats(1, 50), min_size=1, max_size=5), st.floats(1, 50), st.floats(1e-9, 1e-3))
+def test_more_events_never_cost_less_and_more_delta_never_costs_more(sigmas, extra, delta):
+    events = counts(*sigmas)
+    spent = epsilon_of(events, delta)
+    assert epsilon_of([*events, *counts(extra)], delta) >= spent
+    assert epsilon_of(events, delta * 1.5) <= spent
+    assert epsilon_of([*events, selection(delta / 10)], delta) >= spent
+    assert epsilon_of(list(reversed(events)), delta) == pytest.approx(spent, rel=1e-12)
+
+
+def test_steps_rate_and_noise_are_monotone():
+    base = epsilon_of([sgd(steps=100)], 1e-6, interval=COARSE)
+    assert epsilon_of([sgd(steps=101)], 1e-6, interval=COARSE) > base
+    assert epsilon_of([sgd(steps=100, rate=0.032)], 1e-6, interval=COARSE) > base
+    assert epsilon_of([sgd(steps=100, noise=1.01)], 1e-6, interval=COARSE) < base
+    assert epsilon_of([sgd(steps=100), *counts(20)], 1e-6, interval=COARSE) > base
+    assert epsilon_of([sgd(steps=100), sgd(noise=9, steps=5)], 1e-6, interval=COARSE) > base
+
+
+def test_splitting_a_count_over_queries_costs_the_same():
+    assert total_mu(counts(*[5 * math.sqrt(7)] * 7)) == pytest.approx(1 / 5)
+
+
+def test_selections_spend_delta_and_may_spend_it_all():
+    events = [selection(4e-7), selection(4e-7)]
+    assert selection_delta(events) == 8e-7
+    assert epsilon_of(events, 1e-6) == pytest.approx(gaussian_epsilon(math.sqrt(0.02), 2e-7))
+    assert epsilon_of(events, 8e-7) == math.inf
+    assert replace_one_epsilon(events, 1.6e-6) == math.inf
+    assert group_epsilon(events, 1e-6, 2) == math.inf
+
+
+def test_an_event_of_unknown_type_is_not_free():
+    with pytest.raises(AccountingError, match="no accounting"):
+        epsilon_of([*counts(5), "exponential mechanism"], 1e-6)
+
+
+GRID = [(e, q, t) for e in (0.1, 0.3, 1.0, 3.0, 10.0, 20.0) for q, t in ((0.06, 200), (0.01, 500), (1.0, 20))]
+QUICK = {(0.1, 0.06, 200), (1.0, 1.0, 20), (1.0, 0.06, 200), (10.0, 1.0, 20), (0.3, 0.01, 500)}
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "rate", "steps"), [pytest.param(*g, marks=[] if g in QUICK else pytest.mark.slow) for g in GRID]
+)
+def test_calibration_meets_epsilon_from_below_and_three_accountants_agree(epsilon, rate, steps):
+    prefix = [*counts(1 / (gaussian_mu(epsilon, 1e-6) * math.sqrt(0.1))), selection(5e-8, 1e4)]
+    event = calibrate_noise(prefix, sample_rate=rate, steps=steps, epsilon=epsilon, delta=1e-6)
+    found = cross_check([*prefix, event], 1e-6)
+    assert epsilon * 0.995 <= found["pld"] <= epsilon
+    assert found["pld"] == epsilon_of([*prefix, event], 1e-6)
+    assert found["rdp"] > found["pld"]
+
+
+def test_calibration_refuses_when_nothing_is_left():
+    full = counts(1 / gaussian_mu(1.0, 1e-6))
+    for prefix in (full, counts(1 / (gaussian_mu(1.0, 1e-6) * math.sqrt(1 - 1e-12)))):
+        with pytest.raises(RefusedError, match="whole budget"):
+            calibrate_noise(prefix, sample_rate=0.1, steps=10, epsilon=1.0, delta=1e-6)
+
+
+def test_calibration_without_prefix_at_the_edge_of_little_noise():
+    event = calibrate_noise([], sample_rate=1e-6, steps=1, epsilon=50.0, delta=1e-5)
+    assert event.noise_multiplier < 0.05
+    assert epsilon_of([event], 1e-5) <= 50.0
+
+
+def test_cross_check_of_counts_alone_is_the_closed_form():
+    assert set(cross_check(counts(5, 5), 1e-6).values()) == {epsilon_of(counts(5, 5), 1e-6)}
+
+
+@pytest.mark.parametrize(("name", "value"), [("PRV", 1.0), ("PRV", 3.0), ("PRV", float("nan")), ("RDP", 1.0), ("RDP", float("nan"))])
+def test_cross_check_gives_no_guarantee_when_an_accountant_disagrees(name, value, monkeypatch):
+    import opacus.accountants as accountants
+
+    event = sgd(noise=2.0, rate=0.06, steps=200)
+    assert 1.5 < cross_check([event], 1e-6)["pld"] < 2.5
+    monkeypatch.setattr(getattr(accountants, f"{name}Accountant"), "get_epsilon", lambda self, delta, **_: value)
+    with pytest.raises(AccountingError, match="disagree"):
+        cross_check([event], 1e-6)
+
+
+def test_replacing_costs_more_than_adding_and_at_most_two_rows():
+    events = [*counts(20, 20), selection(1e-8, 50)]
+    assert epsilon_of(events, 1e-6) < replace_one_epsilon(events, 1e-6) <= group_epsilon(events, 1e-6, 2) * (1 + 1e-9)
+    mixed = [*counts(20), sgd(steps=100), sgd(noise=5.0, rate=0.1, steps=10)]
+    assert replace_one_epsilon(mixed, 1e-6) > epsilon_of(mixed, 1e-6)
+    assert replace_one_epsilon(mixed[1:], 1e-6) < replace_one_epsilon(mixed, 1e-6)
+
+
+def test_replace_one_of_dp_sgd_is_the_known_value():
+    assert replace_one_epsilon([sgd()], 1e-6) == pytest.approx(11.71, rel=2e-3)
+
+
+def test_group_of_one_is_one_and_groups_grow():
+    events = [*counts(20), sgd(steps=100), sgd(noise=5.0, rate=0.1, steps=10)]
+    one = group_epsilon(events, 1e-6, 1)
+    assert one == pytest.approx(epsilon_of(events, 1e-6, interval=COARSE), rel=2e-3)
+    assert one < group_epsilon(events, 1e-6, 2) < group_epsilon(events, 1e-6, 5)
+    assert group_epsilon([sgd(steps=100)], 1e-6, 2) < group_epsilon(events, 1e-6, 2)
+    assert group_epsilon(counts(20), 1e-6, 5) == gaussian_epsilon(5 / 20, 1e-6)
+
+
+def test_group_of_counts_is_the_gaussian_with_a_larger_shift():
+    assert group_epsilon(counts(30), 1e-6, 3) == epsilon_of(counts(10), 1e-6)
+
+
+def test_accounting_uses_the_delta_that_selections_leave(monkeypatch):
+    asked = []
+    monkeypatch.setattr(accounting, "gaussian_epsilon", lambda mu, delta: asked.append(delta) or 1.0)
+    epsilon_of([selection(1e-7)], 1e-6)
+    assert asked == [pytest.approx(9e-7)]

@@ -1,0 +1,99 @@
+"""Noise on integers, the selection threshold, and the grid of gradient sums."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, chi2, norm
+
+from synth.errors import AccountingError
+from synth.privacy.mechanisms import (
+    GRID_LOSS,
+    grid_bits,
+    named_values,
+    noisy_counts,
+    noisy_gradient_sum,
+    rounded_sensitivity,
+    selection_threshold,
+)
+
+ALARM = 1e-7  # false-alarm rate of every statistical threshold here
+
+
+def test_noise_is_added_to_the_counts_and_does_not_depend_on_them(keystream):
+    a, b = np.arange(12).reshape(3, 4), np.arange(12).reshape(3, 4) * 1000
+    noisy_a, noisy_b = (noisy_counts(x, sigma=5.0, entropy=keystream(1)) for x in (a, b))
+    assert noisy_a.dtype == np.int64
+    assert np.array_equal(noisy_b - noisy_a, b - a)
+
+
+def test_float_counts_are_refused_before_entropy_is_asked_for(script):
+    with pytest.raises(AccountingError):
+        noisy_counts(np.array([1.0]), sigma=1.0, entropy=script())
+
+
+@given(st.floats(0.3, 200), st.floats(1e-12, 1e-3))
+def test_threshold_is_the_smallest_that_keeps_delta(sigma, delta):
+    threshold = selection_threshold(sigma, delta)
+
+    def named(t):
+        return norm.sf((t - 0.5) / sigma)
+
+    assert named(threshold) <= delta * (1 + 1e-9)
+    assert named(threshold - 1) > delta * (1 - 1e-9)
+
+
+@pytest.mark.statistical
+def test_value_of_one_row_is_named_with_the_probability_accounted_for(keystream):
+    sigma, delta, n = 3.0, 0.01, 50_000
+    threshold = selection_threshold(sigma, delta)
+    named = named_values([f"{i:05d}" for i in range(n)], np.ones(n, np.int64), sigma=sigma, threshold=threshold, entropy=keystream(2))
+    share = norm.sf((threshold - 0.5) / sigma)
+    assert share <= delta
+    assert binom.ppf(ALARM, n, share) <= len(named) <= binom.isf(ALARM, n, share)
+
+
+def test_named_values_come_sorted_and_strictly_above_the_threshold(keystream):
+    counts = np.array([500, 40, 900, 3])
+    noise = noisy_counts(np.zeros(4, np.int64), sigma=2.0, entropy=keystream(3))
+    named = named_values(["b", "c", "a", "d"], counts, sigma=2.0, threshold=int(40 + noise[1]), entropy=keystream(3))
+    assert list(named.items()) == [("a", int(900 + noise[2])), ("b", int(500 + noise[0]))]
+
+
+def test_no_values_give_no_names(keystream):
+    assert named_values([], np.zeros(0, np.int64), sigma=1.0, threshold=3, entropy=keystream(4)) == {}
+
+
+@given(st.integers(1, 10**8))
+def test_grid_loss_stays_small(size):
+    assert 1 < rounded_sensitivity(size) <= 1 + GRID_LOSS + 2e-6
+    assert grid_bits(size) >= 10
+
+
+@given(st.integers(1, 60), st.integers(0, 2**31), st.sampled_from([1e-3, 1.0, 7.5]), st.sampled_from([0.0, 1.0, 1e5]))
+def test_rounding_a_sum_inflates_its_sensitivity_as_accounted(size, seed, clip, far):
+    rng = np.random.default_rng(seed)
+    grid = clip * 2.0 ** -grid_bits(size)
+    base = rng.normal(size=size) * clip * far + rng.choice([0.0, 0.49999, 0.5], size) * grid
+    row = rng.choice([-1.0, 1.0], size) if seed % 2 else rng.normal(size=size)
+    row *= clip / np.linalg.norm(row)
+    moved = (np.rint((base + row) / grid) - np.rint(base / grid)) * grid
+    assert np.linalg.norm(moved) <= rounded_sensitivity(size) * clip
+
+
+def test_noisy_sum_is_an_integer_multiple_of_the_grid(keystream):
+    clip, size = 0.7, 33
+    noisy = noisy_gradient_sum(np.linspace(-3, 3, size), max_grad_norm=clip, noise_multiplier=1.1, entropy=keystream(5))
+    grid = clip * 2.0 ** -grid_bits(size)
+    cells = np.rint(noisy / grid).astype(np.int64)
+    assert np.array_equal(noisy, cells * grid)
+    assert set(cells % 5) == set(range(5))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("clip", [0.01, 1.0, 30.0])
+def test_noise_scale_is_multiplier_times_rounded_sensitivity(clip, keystream):
+    size, multiplier = 100_000, 0.8
+    noisy = noisy_gradient_sum(np.zeros(size), max_grad_norm=clip, noise_multiplier=multiplier, entropy=keystream(6))
+    statistic = ((noisy / (multiplier * rounded_sensitivity(size) * clip)) ** 2).sum()
+    assert chi2.isf(1 - ALARM, size) < statistic < chi2.isf(ALARM, size)

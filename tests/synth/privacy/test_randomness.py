@@ -1,0 +1,189 @@
+"""Exactness and independence of the secret samplers. Every statistical threshold has a false-alarm rate of 1e-7."""
+
+import ast
+import os
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.special import ndtr
+from scipy.stats import binom, chi2, norm
+
+import synth.privacy
+from synth.errors import AccountingError
+from synth.privacy import randomness
+from synth.privacy.randomness import os_entropy, poisson_sample, rounded_gaussian, secret_choice
+
+ALARM = 1e-7
+
+
+def by_inverse(magnitude, extra, sigma):
+    """|round(N)| by the inverse distribution function at 100 digits."""
+    with mpmath.workdps(100):
+        tail = (mpmath.mpf(magnitude) + mpmath.mpf(extra) / 2**128) / 2**64
+        return int(mpmath.floor(mpmath.sqrt(2) * mpmath.erfinv(1 - 2 * tail) * mpmath.mpf(sigma) + 0.5))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 7.0, 1000.0])
+def test_frequencies_are_those_of_a_rounded_gaussian(sigma, keystream):
+    n = 200_000
+    draws = rounded_gaussian(n, sigma, keystream(f"chi {sigma}"))
+    step = max(1, int(sigma / 10))
+    inner = np.arange(-int(3 * sigma) - 1, int(3 * sigma) + 2, step) + 0.5
+    borders = np.concatenate([[-np.inf], inner, [np.inf]])
+    expected = n * np.diff(ndtr(borders / sigma))
+    found = np.histogram(draws, bins=np.concatenate([[-1e18], inner, [1e18]]))[0]
+    keep = expected > 5
+    statistic = ((found - expected)[keep] ** 2 / expected[keep]).sum()
+    assert found[~keep].sum() <= 40
+    assert statistic < chi2.isf(ALARM, keep.sum())
+
+
+@pytest.mark.statistical
+def test_far_tail_is_not_cut_off(keystream):
+    n = 1_000_000
+    beyond = (np.abs(rounded_gaussian(n, 64.0, keystream("tail"))) > 4 * 64).sum()
+    share = 2 * ndtr(-(4 * 64 + 0.5) / 64)
+    assert binom.ppf(ALARM, n, share) <= beyond <= binom.isf(ALARM, n, share)
+
+
+@pytest.mark.statistical
+def test_agrees_with_opendp(keystream):
+    dp = pytest.importorskip("opendp.prelude")
+    dp.enable_features("contrib")
+    n, sigma = 10_000, 7.0
+    space = dp.vector_domain(dp.atom_domain(T=float, nan=False), n), dp.l2_distance(T=float)
+    theirs = np.rint(dp.m.make_gaussian(*space, scale=sigma)([0.0] * n))
+    ours = rounded_gaussian(n, sigma, keystream("opendp"))
+    borders = np.array([-1e9, *np.arange(-13.5, 14, 3), 1e9])
+    a, b = np.histogram(ours, borders)[0], np.histogram(theirs, borders)[0]
+    assert ((a - b) ** 2 / (a + b)).sum() < chi2.isf(ALARM, len(a))
+
+
+def test_fast_and_exact_paths_agree_on_random_words(keystream):
+    entropy = keystream("words")
+    words = np.frombuffer(entropy(8 * 60), dtype=np.uint64)
+    for sigma in (0.3, 1.0, 7.3, 12345.678):
+        fast = np.abs(rounded_gaussian(60, sigma, lambda n: words.tobytes() if n == 480 else b"\x55" * n))
+        magnitudes = [int(w) >> 1 for w in words]
+        exact = [randomness._decide(m, 0 if sigma < 10 else int(f), sigma, keystream("x")) for m, f in zip(magnitudes, fast, strict=True)]
+        assert fast.tolist() == exact == [by_inverse(m, 0, sigma) for m in magnitudes]
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 7.3, 123.4])
+@pytest.mark.parametrize("k", [0, 1, 2])
+@pytest.mark.parametrize("sign", [0, 1])
+def test_draws_beside_a_half_integer_are_decided_exactly(sigma, k, sign, script):
+    with mpmath.workdps(100):
+        tail = mpmath.erfc((k + mpmath.mpf("0.5")) / (mpmath.mpf(sigma) * mpmath.sqrt(2))) / 2 * 2**64
+        border, rest = int(tail), int((tail - int(tail)) * 2**128)
+    seen = set()
+    for magnitude, extra in ((border, rest - 1), (border, rest + 2), (border, 1), (border, 2**128 - 1), (border + 1, 1), (border - 1, 1)):
+        chunks = (magnitude << 1 | sign).to_bytes(8, "little"), extra.to_bytes(16, "little")
+        draw = int(rounded_gaussian(1, sigma, script(*chunks))[0])
+        assert abs(draw) == by_inverse(magnitude, extra, sigma)
+        assert draw <= 0 if sign else draw >= 0
+        seen.add(abs(draw))
+    assert seen == {k, k + 1}
+
+
+@pytest.mark.parametrize("guess", [0, 3, 9])
+def test_exact_path_does_not_rely_on_its_guess(guess, script):
+    assert randomness._decide(2**60, guess, 2.0, script(b"\1" * 16)) == by_inverse(2**60, 0, 2.0)
+
+
+def test_smallest_word_is_the_far_tail_and_finite(script):
+    draw = rounded_gaussian(1, 1.0, script(b"\0" * 8, b"\xff" * 16))
+    assert draw[0] == by_inverse(0, 2**128 - 1, 1.0) == 9
+
+
+@pytest.mark.parametrize("sigma", [0.0, -1.0, float("nan"), float("inf")])
+def test_there_is_no_noise_free_setting(sigma):
+    with pytest.raises(AccountingError):
+        rounded_gaussian(3, sigma, os_entropy)
+
+
+@pytest.mark.statistical
+def test_noise_is_uncorrelated_across_coordinates_and_steps(keystream):
+    entropy, steps, size = keystream("corr"), 300, 60
+    noise = np.stack([rounded_gaussian(size, 50.0, entropy) for _ in range(steps)]) / 50.0
+    across = (noise.T @ noise) / np.sqrt(steps)
+    later = (noise[1:].T @ noise[:-1]) / np.sqrt(steps - 1)
+    scores = np.concatenate([across[np.triu_indices(size, 1)], later.ravel()])
+    assert np.abs(scores).max() < norm.isf(ALARM / len(scores)) * 1.1  # products are not quite Gaussian in the tail
+    assert len(np.unique(noise, axis=0)) == steps
+
+
+@pytest.mark.statistical
+def test_poisson_sample_sizes_and_members(keystream):
+    entropy, n, q, steps = keystream("poisson"), 2000, 0.3, 400
+    taken = np.zeros((steps, n), dtype=bool)
+    for t in range(steps):
+        taken[t, poisson_sample(n, q, entropy)] = True
+    sizes = taken.sum(1)
+    assert abs(sizes.sum() - n * q * steps) < norm.isf(ALARM / 2) * np.sqrt(n * q * (1 - q) * steps)
+    spread = ((sizes - n * q) ** 2).sum() / (n * q * (1 - q))
+    assert chi2.isf(1 - ALARM, steps) < spread < chi2.isf(ALARM, steps)
+    per_unit = ((taken.sum(0) - q * steps) ** 2).sum() / (steps * q * (1 - q))
+    assert chi2.isf(1 - ALARM, n) < per_unit < chi2.isf(ALARM, n)
+    pairs, both = n * (steps - 1), (taken[1:] & taken[:-1]).sum()
+    assert abs(both - pairs * q * q) < norm.isf(ALARM / 2) * np.sqrt(pairs * q * q * (1 - q * q) * (1 + 2 * q))
+
+
+@pytest.mark.parametrize("rate", [0.3, 1e-3, 0.999, 2.0**-40])
+def test_membership_is_exact_at_a_tie_of_the_leading_bits(rate, script):
+    bound = int(np.ldexp(rate, 64))
+    lead, rest = bound >> 48, bound & (2**48 - 1)
+    leading = np.array([lead, lead, max(lead - 1, 0), lead + 1, lead], dtype=np.uint16)
+    low = [v << 16 | 0xFFFF for v in (max(rest - 1, 0), rest, *([0] if lead == 0 else []), 0)]
+    taken = poisson_sample(5, rate, script(leading.tobytes(), np.array(low, dtype=np.uint64).tobytes()))
+    assert set(taken.tolist()) == {i for i, inside in ((0, rest > 0), (2, bound > 0), (4, rest > 0)) if inside}
+
+
+def test_rate_one_takes_everybody_and_asks_for_nothing(script):
+    assert poisson_sample(4, 1.0, script()).tolist() == [0, 1, 2, 3]
+
+
+def test_an_empty_sample_is_a_sample(script):
+    assert poisson_sample(2, 0.5, script(b"\xff" * 4, b"")).tolist() == []
+    assert poisson_sample(0, 0.5, os_entropy).tolist() == []
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, 1.1, float("nan")])
+def test_rates_outside_the_unit_interval_are_refused(rate):
+    with pytest.raises(AccountingError):
+        poisson_sample(5, rate, os_entropy)
+
+
+@pytest.mark.statistical
+def test_secret_choice_is_a_uniform_subset(keystream):
+    entropy, count = keystream("choice"), np.zeros(10)
+    for _ in range(2000):
+        chosen = secret_choice(10, 3, entropy)
+        assert len(set(chosen.tolist())) == 3
+        assert (np.diff(chosen) > 0).all()
+        count[chosen] += 1
+    assert ((count - 600) ** 2 / (600 * 0.7)).sum() * 0.9 < chi2.isf(ALARM, 9)
+
+
+def test_the_only_source_is_the_operating_system(monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "urandom", lambda n: asked.append(n) or b"\x42" * n)
+    assert os_entropy(5) == b"\x42" * 5
+    rounded_gaussian(3, 1.0, os_entropy)
+    poisson_sample(8, 0.1, os_entropy)
+    assert asked[:2] == [5, 24]
+    assert 16 in asked[2:]
+
+
+def test_core_uses_no_other_generator():
+    allowed = {"secret_normals"}
+    found = []
+    for path in Path(synth.privacy.__file__).parent.glob("*.py"):
+        for outer in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(outer, ast.FunctionDef) and outer.name not in allowed:
+                found += [(path.name, outer.name, ast.unparse(node)) for node in ast.walk(outer) if isinstance(node, ast.Attribute)]
+    banned = ("np.random.", "numpy.random", "torch.rand", "torch.manual_seed", "torch.normal", "torch.Generator", "random.random")
+    assert [use for use in found if use[2].startswith(banned)] == []
