@@ -120,9 +120,7 @@ def pairs_figure(table: pd.DataFrame) -> Any:
     texts = [label(str(name)) for name in names]
     places = list(range(len(names)))
     figure.update_xaxes(tickvals=places, ticktext=texts, tickangle=-45, automargin=True, showgrid=False, zeroline=False)
-    figure.update_yaxes(
-        tickvals=places, ticktext=texts, autorange="reversed", automargin=True, showgrid=False, zeroline=False
-    )
+    figure.update_yaxes(tickvals=places, ticktext=texts, autorange="reversed", automargin=True, showgrid=False, zeroline=False)
     return figure
 
 

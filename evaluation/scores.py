@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 DEFAULT_SCALE = (
-    "Ceiling: held-out real rows in place of the synthetic ones. "
-    "Floor: real rows with every column shuffled on its own."
+    "Ceiling: held-out real rows in place of the synthetic ones. Floor: real rows with every column shuffled on its own."
 )
 
 

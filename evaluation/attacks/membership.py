@@ -84,9 +84,7 @@ def attack_membership(
     return {k: AttackScores(members=v[: len(members)], others=v[len(members) :]) for k, v in found.items()}
 
 
-def _trees(
-    synthetic: pd.DataFrame, reference: pd.DataFrame, targets: pd.DataFrame, schema: Schema, seed: int
-) -> FloatArray:
+def _trees(synthetic: pd.DataFrame, reference: pd.DataFrame, targets: pd.DataFrame, schema: Schema, seed: int) -> FloatArray:
     size = min(len(synthetic), MAX_TREE_ROWS)
     drawn = synthetic.iloc[np.random.default_rng(seed).permutation(len(synthetic))[:size]]
     rows = pd.concat([drawn, reference], ignore_index=True)
@@ -211,9 +209,7 @@ def _scale(claim: tuple[float, float] | None) -> str:
     )
 
 
-def _auc(
-    name: str, found: AttackScores, fresh: AttackScores, copied: AttackScores, claim: tuple[float, float] | None
-) -> Score:
+def _auc(name: str, found: AttackScores, fresh: AttackScores, copied: AttackScores, claim: tuple[float, float] | None) -> Score:
     area = auc_delong(found.members, found.others, CONFIDENCE)
     return Score(
         name=f"membership_{name}_auc",

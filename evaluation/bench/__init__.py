@@ -1,1 +1,1 @@
-"""The benchmark grid: room kept for the runner that writes one JSON line per fit."""
+"""Benchmarks that anyone can rerun: they write JSON lines, and tables are computed from those."""

@@ -63,9 +63,7 @@ def cell_numbers(codes: CodeArray, sizes: CodeArray, subset: tuple[int, ...]) ->
     return cells
 
 
-def total_variation(
-    first: CodeArray, second: CodeArray, n_cells: int
-) -> tuple[float, CodeArray, CodeArray, FloatArray]:
+def total_variation(first: CodeArray, second: CodeArray, n_cells: int) -> tuple[float, CodeArray, CodeArray, FloatArray]:
     """Total variation between two samples of cells.
 
     Args:

@@ -32,9 +32,7 @@ CLASS_METRICS = (
 )
 NUMBER_METRICS = (
     Metric(name="r2", label="R2", unit="R2", higher=True, meaning="explains the target's variance"),
-    Metric(
-        name="mae", label="mean absolute error", unit="units of the target", higher=False, meaning="misses the target"
-    ),
+    Metric(name="mae", label="mean absolute error", unit="units of the target", higher=False, meaning="misses the target"),
 )
 
 

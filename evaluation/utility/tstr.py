@@ -84,9 +84,7 @@ def define_task(real: pd.DataFrame, schema: Schema, target: str) -> Task:
     return Task(target=target, classes=tuple(str(value) for value in common))
 
 
-def train_and_test(
-    train: pd.DataFrame, test: pd.DataFrame, schema: Schema, task: Task, seed: int = 0
-) -> dict[str, Interval]:
+def train_and_test(train: pd.DataFrame, test: pd.DataFrame, schema: Schema, task: Task, seed: int = 0) -> dict[str, Interval]:
     """Train boosted trees on one table and score them on another.
 
     Args:
@@ -137,14 +135,10 @@ def _predict_class(
     return shares
 
 
-def _predict_number(
-    inputs: FloatArray, labels: FloatArray, tests: FloatArray, features: TreeFeatures, seed: int
-) -> FloatArray:
+def _predict_number(inputs: FloatArray, labels: FloatArray, tests: FloatArray, features: TreeFeatures, seed: int) -> FloatArray:
     if len(labels) < 2 or not features.names:
         return np.full(len(tests), labels.mean() if len(labels) else 0.0)
-    trees = HistGradientBoostingRegressor(
-        categorical_features=features.categorical, early_stopping=False, random_state=seed
-    )
+    trees = HistGradientBoostingRegressor(categorical_features=features.categorical, early_stopping=False, random_state=seed)
     with one_thread():
         return np.asarray(fit_trees(trees, inputs, labels).predict(tests), dtype=np.float64)
 

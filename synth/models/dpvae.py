@@ -29,6 +29,7 @@ from synth.table import Domain, EncodedTable
 
 CALIBRATION_DRAWS = 16_384
 MAX_WEIGHTS = 1_500_000  # of the skip layer
+REFERENCE_NOISE = 7e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
 LOG_2PI = math.log(2 * math.pi)
 
 
@@ -168,7 +169,8 @@ class DPVAE:
         steps: DP-SGD steps; ``None``: 60 to 400, more with more epsilon.
         batch_size: Rows a Poisson sample is expected to have; ``None``: 1/32 of the rows, at least 1,024.
         one_way_share: Part of the Gaussian budget for the one-way tables.
-        learning_rate: Peak rate of SGD with momentum 0.9; warm-up and cosine decay around it.
+        learning_rate: Peak rate of SGD with momentum 0.9; warm-up and cosine decay around it. ``None``: less where the
+            noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
         latent: Size of the latent.
         components: Normals in the prior.
@@ -177,9 +179,9 @@ class DPVAE:
     steps: int | None = None
     batch_size: int | None = None
     one_way_share: float = 0.1
-    learning_rate: float = 5.0
+    learning_rate: float | None = None
     max_grad_norm: float = 1.0
-    latent: int = 5
+    latent: int = 2
     components: int = 12
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
@@ -201,11 +203,12 @@ class DPVAE:
         run.progress.phase("calibrating noise")
         gradients = data.noisy_gradients(model, row_loss, plan)
         run.progress.spent(data.ledger.spent())
-        optimizer = torch.optim.SGD(model.parameters(), lr=self.learning_rate, momentum=0.9)
+        peak = self._peak_rate(gradients.noise_std / math.sqrt(plan.steps), len(domain.sizes))
+        optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
         run.progress.phase("training", plan.steps)
         for step in range(plan.steps):
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate * _schedule(step, plan.steps)
+                group["lr"] = peak * _schedule(step, plan.steps)
             gradients.step()
             optimizer.step()
             run.progress.advance()
@@ -216,6 +219,12 @@ class DPVAE:
         tensors = {name: values.numpy() for name, values in model.state_dict().items() if not name.startswith("encoder")}
         tensors["fold"] = shape.fold.numpy()
         return Fitted(tensors, {"latent": self.latent, "components": self.components})
+
+    def _peak_rate(self, noise_std: float, columns: int) -> float:
+        """Rate for a given noise of the mean gradient: a logit sums the noise of one input per column."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return min(max(2.0 * (REFERENCE_NOISE / (noise_std * math.sqrt(columns))) ** 0.75, 0.1), 3.0)
 
     def _shape(self, domain: Domain, fold: Tensor) -> Shape:
         target = domain.names.index(domain.target) if domain.target is not None else -1

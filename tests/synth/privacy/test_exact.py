@@ -1,0 +1,130 @@
+"""Sensitivity of every exact count: one row adds one to one cell, whatever the row holds."""
+
+import datetime
+import decimal
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.encoding.numeric import apply_policy, cell_index, make_axis
+from synth.encoding.values import numbers, texts
+from synth.privacy.exact import (
+    VALUE_CLASSES,
+    bucket_edges,
+    exact_histogram,
+    exact_table,
+    exact_value_classes,
+    exact_value_counts,
+)
+from synth.schema import DEFAULT_MISSING, Column, Kind, Outside
+
+TEXTS = st.text(st.characters(blacklist_characters="\0"), max_size=8)
+SPELLED = st.sampled_from(
+    ["", " ", "NA", "nan", "1", "-0", "+7.", "1.50", ".5", "1e5", "1e400", "inf", "true", "FALSE", "2019-03-07", "2019-03-07 10:00:00Z",
+     "2019-13-45", "0x1F", "1_000", "٣", "9" * 15, "1,5", "$3", "0" * 30, "None", "a\nb", '"']
+)  # fmt: skip
+CELLS = st.one_of(
+    TEXTS,
+    SPELLED,
+    st.none(),
+    st.integers(-(10**14), 10**14),
+    st.floats(),
+    st.booleans(),
+    st.dates(),
+    st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2250, 1, 1)),
+    st.decimals(allow_nan=False, places=3, min_value=-1000, max_value=1000),
+    st.sampled_from([b"bytes", (1, 2), pd.NaT, np.float32(2.5), np.int8(3), decimal.Decimal("NaN")]),
+)
+TABLES = st.lists(CELLS, max_size=8)
+
+
+def column_of(cells):
+    series = pd.Series([None] * len(cells), dtype=object)
+    for i, cell in enumerate(cells):
+        series.iat[i] = cell
+    return series
+
+
+def one_hot(difference):
+    assert np.abs(difference).sum() == difference.sum() == 1
+
+
+@given(TABLES, CELLS, st.data())
+def test_one_row_is_one_value_class(cells, extra, data):
+    at = data.draw(st.integers(0, len(cells)))
+    before = exact_value_classes(column_of(cells), DEFAULT_MISSING)
+    after = exact_value_classes(column_of([*cells[:at], extra, *cells[at:]]), DEFAULT_MISSING)
+    assert before.sum() == len(cells)
+    one_hot(after - before)
+
+
+@given(TABLES, CELLS, st.sampled_from([Kind.FLOAT, Kind.DATETIME, Kind.INTEGER]))
+def test_one_row_is_at_most_one_bucket(cells, extra, kind):
+    column = Column(name="x", kind=kind)
+    edges = bucket_edges(column)
+    found = [exact_histogram(numbers(column_of(c), column, DEFAULT_MISSING), edges) for c in (cells, [*cells, extra])]
+    moved = np.abs(found[1] - found[0]).sum()
+    assert moved == 1 - np.isnan(numbers(column_of([extra]), column, DEFAULT_MISSING)[0])
+
+
+@given(TABLES, CELLS, st.sampled_from(list(Outside)[:2]))
+def test_one_row_is_one_fine_cell(cells, extra, policy):
+    column = Column(name="x", kind=Kind.FLOAT, bounds=(-5.0, 1e6), outside=policy)
+    axis = make_axis(column, (-5.0, 1e6))
+
+    def counted(values):
+        cell = cell_index(apply_policy(numbers(column_of(values), column, DEFAULT_MISSING), axis, policy), axis)
+        return np.bincount(np.where(cell < 0, axis.cells, cell), minlength=axis.cells + 1)
+
+    one_hot(counted([*cells, extra]) - counted(cells))
+
+
+@given(TABLES, CELLS)
+def test_one_row_is_at_most_one_named_value(cells, extra):
+    before, after = (
+        dict(zip(*exact_value_counts(texts(column_of(c), DEFAULT_MISSING)), strict=True)) for c in (cells, [extra, *cells])
+    )
+    changed = {v: after.get(v, 0) - before.get(v, 0) for v in before.keys() | after.keys()}
+    assert sorted(v for v in changed.values() if v) == [1] * (texts(column_of([extra]), DEFAULT_MISSING)[0] is not None)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 1)), max_size=9), st.integers(0, 2))
+def test_one_row_is_one_cell_of_a_table(rows, first):
+    sizes = (3, 4, 2)
+    found = [exact_table(np.array(r, dtype=np.uint16).reshape(-1, 3), sizes) for r in (rows, [(first, 3, 1), *rows])]
+    assert found[0].shape == sizes
+    one_hot(found[1] - found[0])
+    assert found[1][first, 3, 1] - found[0][first, 3, 1] == 1
+
+
+def test_values_sit_in_the_cell_of_their_codes():
+    table = exact_table(np.array([[2, 1], [0, 0], [2, 1]]), (3, 2))
+    assert table.tolist() == [[1, 0], [0, 0], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [("", "missing"), ("NA", "missing"), (None, "missing"), ("12", "integer"), ("-3.0", "integer"), ("1.50", "decimal_1"),
+     (".25", "decimal_2"), ("0.123456", "decimal_6"), ("0.1234567", "float"), ("1e-3", "float"), ("9" * 20, "float"), ("TRUE", "boolean"),
+     ("2019-03-07", "date"), ("2019-03-07T10:00:00.5+02:00", "datetime"), ("Ulm", "text"), ("12 km", "text")],
+)  # fmt: skip
+def test_classes_are_what_cells_look_like(cell, kind):
+    counts = exact_value_classes(pd.Series([cell], dtype=object), DEFAULT_MISSING)
+    assert {n for n, c in zip(VALUE_CLASSES, counts, strict=True) if c} == {kind}
+
+
+@pytest.mark.parametrize(("cells", "kind"), [(["2019-03-07", None], "date"), (["2019-03-07 12:00"], "datetime")])
+def test_typed_datetimes_are_classed_like_their_texts(cells, kind):
+    counts = dict(zip(VALUE_CLASSES, exact_value_classes(pd.Series(pd.to_datetime(cells)), DEFAULT_MISSING), strict=True))
+    assert (counts[kind], counts["missing"]) == (1, len(cells) - 1)
+
+
+@pytest.mark.parametrize("kind", [Kind.FLOAT, Kind.DATETIME])
+def test_buckets_are_increasing_and_catch_everything(kind):
+    edges = bucket_edges(Column(name="x", kind=kind))
+    assert (np.diff(edges) > 0).all()
+    counts = exact_histogram(np.array([-np.inf, -1e300, np.nan, 0.0, edges[-1], 1e300, np.inf]), edges)
+    assert (counts[0], counts[-1], counts.sum()) == (2, 3, 6)

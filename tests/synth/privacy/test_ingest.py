@@ -1,0 +1,140 @@
+"""Files into the vault, and refusals that never quote a line."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth.errors import InputError
+from synth.privacy.budget import Budget
+from synth.privacy.ingest import MAX_COLUMNS, open_frame, read_header, read_table
+from synth.privacy.ledger import Ledger
+from synth.schema import Column, Schema
+
+SECRET = "SECRET-4711"
+
+
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("a.csv", "x,y\n1,u\n2,\n", {}),
+        ("a.CSV", "x,y\r\n1,u\r\n2,\r\n", {}),
+        ("a.v2.csv", "x,y\n1,u\n2,", {}),
+        ("a.tsv", "x\ty\n1\tu\n2\t\n", {}),
+        ("a.txt", "x;y\n1;u\n2;\n", {"delimiter": ";"}),
+        ("a", '"x","y"\n"1","u"\n2,""\n', {}),
+        ("a.csv", "\ufeffx,y\n1,u\n2,\n", {}),
+        ("a.csv.gz", gzip.compress(b"x,y\n1,u\n2,\n"), {}),
+        ("a.csv", "x,y\n1,u\n2,\n".encode("utf-16"), {"encoding": "utf-16"}),
+    ],
+)
+def test_text_tables_are_read_as_texts(tmp_path, name, content, options):
+    frame = read_table(write(tmp_path / name, content), **options)
+    assert frame.astype(object).to_dict("list") == {"x": ["1", "2"], "y": ["u", ""]}
+
+
+def test_quoted_newlines_delimiters_and_other_alphabets(tmp_path):
+    frame = read_table(write(tmp_path / "a.csv", 'x,y\n"a\nb, ""c""",é\n'))
+    assert frame.iloc[0].tolist() == ['a\nb, "c"', "é"]
+    frame = read_table(write(tmp_path / "a.csv", "x,y\né,ü\n".encode("latin-1")), encoding="latin-1")
+    assert frame.iloc[0].tolist() == ["é", "ü"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "match"),
+    [
+        ("a.csv", "", {}, "is empty"),
+        ("a.csv", "\n", {}, "is empty"),
+        ("a.csv", "x,y\n", {}, "no rows"),
+        ("a.csv", f"x;y\n1;{SECRET}\n", {}, "pass --delimiter ';'"),
+        ("a.csv", f"x\ty\n1\t{SECRET}\n", {}, "in its name; pass --delimiter"),
+        ("a.csv", f"x,x\n1,{SECRET}\n", {}, "two columns named 'x'"),
+        ("a.csv", f"x,\n1,{SECRET}\n", {}, "column 2 of a.csv has no name"),
+        ("a.csv", f"x,y\n1,{SECRET},3\n", {}, "another number of fields"),
+        ("a.csv", f"x,y\n{SECRET}\n", {}, "another number of fields"),
+        ("a.csv", f"x,y\n1,{SECRET}é\n".encode("latin-1"), {}, "not text in encoding"),
+        ("a.csv", b"x\xe9,y\n1,2\n", {}, "not text in encoding"),
+        ("a.csv", f"x,y\n1,{SECRET}".encode() + b"\n" * 3 + b"1,2\n" * 9000 + b"\xe9,2\n", {}, "not text in encoding"),
+        ("a.csv", "x,y\n1,2\n", {"encoding": "klingon"}, "not text in encoding"),
+        ("a.csv", "x,y\n1,2\n", {"delimiter": ",,"}, "one character"),
+        ("a.csv", "x,y\n1,2\n", {"delimiter": "\n"}, "--delimiter"),
+        ("a.csv", b"PAR1\0\0,\0\n1,2\n", {}, "not a text table"),
+        ("a.csv.gz", f"x,y\n1,{SECRET}\n", {}, "cannot read"),
+        ("a.csv.gz", gzip.compress(b"x,y\n" + np.random.default_rng(1).bytes(9000).hex().encode())[:-600], {}, "cannot read"),
+        ("a.xlsx", SECRET, {}, "files of type '.xlsx'"),
+        ("a.parquet", SECRET, {}, "not a readable Parquet file"),
+        ("a.csv", ",".join(f"c{i}" for i in range(MAX_COLUMNS + 1)) + "\n", {}, "columns; at most"),
+    ],
+)
+def test_refusals_name_the_fault_but_never_a_line(tmp_path, name, content, options, match):
+    with pytest.raises(InputError, match=match) as caught:
+        read_table(write(tmp_path / name, content), **options)
+    assert SECRET not in str(caught.value)
+
+
+def test_missing_files_and_directories(tmp_path):
+    with pytest.raises(InputError, match="is a directory"):
+        read_table(tmp_path)
+    with pytest.raises(InputError, match="no file"):
+        read_table(tmp_path / "none.csv")
+    with pytest.raises(InputError, match="cannot read"):
+        read_header(tmp_path / "none.csv", ",", "utf-8")
+
+
+def test_a_single_column_needs_no_delimiter(tmp_path):
+    assert read_table(write(tmp_path / "a.csv", "x\n1\n2\n"))["x"].tolist() == ["1", "2"]
+
+
+def test_files_that_vanish_or_overflow_while_read(tmp_path, monkeypatch):
+    import pyarrow.csv
+
+    def fails(*args, **kwargs):
+        raise OSError(SECRET)
+
+    path = write(tmp_path / "a.csv", "x,y\n1,2\n")
+    monkeypatch.setattr(pyarrow.csv, "read_csv", fails)
+    with pytest.raises(InputError, match="cannot read a.csv: OSError"):
+        read_table(path)
+
+
+def test_parquet_keeps_types_and_refuses_nested_ones(tmp_path):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["u", None], "c": pd.to_datetime(["2020-01-01", None])})
+    frame.to_parquet(tmp_path / "a.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.parquet"), frame, check_dtype=False)
+    for cell in ([1, 2], {"k": 1}, b"x"):
+        pd.DataFrame({"a": [cell]}).to_parquet(tmp_path / "b.parquet")
+        with pytest.raises(InputError, match="column 'a' of b.parquet holds lists, structs or bytes"):
+            read_table(tmp_path / "b.parquet")
+
+
+def opened(frame, schema=None):
+    return open_frame(frame, schema, Ledger(Budget(epsilon=1.0)))
+
+
+def test_columns_are_put_in_schema_order_and_the_callers_frame_is_left_alone():
+    frame = pd.DataFrame({2: [SECRET], 1: [3]}, index=[5])
+    private = opened(frame, Schema(columns=(Column(name="1"), Column(name="2"))))
+    inner = private._PrivateFrame__frame
+    assert list(inner.columns) == ["1", "2"]
+    assert list(frame.columns) == [2, 1]
+    assert opened(frame).schema.names == ("2", "1")
+
+
+@pytest.mark.parametrize(
+    ("frame", "schema", "match"),
+    [
+        (pd.DataFrame(np.ones((1, 2)), columns=["a", "a"]), None, "two columns named 'a'"),
+        (pd.DataFrame(np.ones((1, 2)), columns=["a", "b"]), Schema(columns=(Column(name="a"),)), "does not mention"),
+        (pd.DataFrame({"a": [SECRET]}), Schema(columns=(Column(name="a"),), entity="a"), "entity column 'a'"),
+    ],
+)
+def test_headers_and_unsupported_promises_are_refused(frame, schema, match):
+    with pytest.raises(InputError, match=match) as caught:
+        opened(frame, schema)
+    assert SECRET not in str(caught.value)

@@ -1,0 +1,170 @@
+"""Write-ahead, tamper evidence, and conservation of the budget."""
+
+import json
+import multiprocessing
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.errors import InputError, RefusedError
+from synth.privacy.accounting import epsilon_of
+from synth.privacy.budget import Budget, counted_rows, declared_rows, default_delta
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, event_from_dict
+from synth.privacy.ledger import GENESIS, Ledger, read_ledger
+
+BUDGET = Budget(epsilon=1.0, delta=1e-6)
+EVENT = GaussianEvent(what="count", target=("a",), sigma=40.0)
+
+
+def run_of(path, charges=2):
+    book = Ledger(BUDGET, path)
+    book.set_rows(declared_rows(1000))
+    for _ in range(charges):
+        book.charge(EVENT)
+    book.close("done")
+    return book
+
+
+def test_a_charge_is_on_disk_when_it_returns(tmp_path):
+    book = Ledger(BUDGET, tmp_path / "l")
+    book.charge(EVENT)
+    last = read_ledger(tmp_path / "l")[-1]
+    facts = {k: v for k, v in last.items() if k not in ("record", "run", "time", "previous")}
+    assert event_from_dict(facts) == EVENT == book.events[0]
+    assert last["run"] == book.run
+
+
+def test_a_refusal_leaves_no_trace(tmp_path):
+    book = Ledger(BUDGET, tmp_path / "l")
+    book.charge(EVENT)
+    before = (tmp_path / "l").read_bytes()
+    with pytest.raises(RefusedError, match="does not fit the budget"):
+        book.charge(GaussianEvent(what="too much", sigma=0.1))
+    assert (tmp_path / "l").read_bytes() == before
+    assert book.events == (EVENT,)
+
+
+def test_an_event_that_cannot_be_written_is_not_granted(tmp_path):
+    book = Ledger(BUDGET, tmp_path / "l")
+    os.remove(tmp_path / "l")
+    (tmp_path / "l").mkdir()
+    with pytest.raises(InputError, match="cannot write the ledger"):
+        book.charge(EVENT)
+    assert book.events == ()
+
+
+@given(st.lists(st.tuples(st.floats(3, 60), st.booleans()), max_size=12), st.booleans(), st.sampled_from([0.1, 1.0, 5.0]))
+def test_no_sequence_of_requests_exceeds_the_budget(requests, counted, epsilon):
+    book = Ledger(Budget(epsilon=epsilon))
+    book.set_rows(counted_rows(5000, 9.0) if counted else declared_rows(5000))
+    granted = 0
+    for sigma, select in requests:
+        event = GaussianEvent(what="x", sigma=sigma)
+        if select:
+            event = PartitionSelectionEvent(what="x", target=("a",), sigma=sigma, threshold=400, delta=book.working_delta / 4)
+        try:
+            book.charge(event)
+            granted += 1
+        except RefusedError:
+            assert epsilon_of([*book.events, event], book.working_delta) > epsilon
+        assert epsilon_of(book.events, book.working_delta) <= epsilon
+    assert len(book.events) == granted
+    assert book.spent() == (epsilon_of(book.events, book.working_delta) if granted else 0.0)
+
+
+def test_delta_comes_from_the_rung_unless_it_was_chosen():
+    rows = counted_rows(5000, 9.0)
+    free = Ledger(Budget(epsilon=1.0))
+    assert free.working_delta == free.delta / 4
+    free.set_rows(rows)
+    assert free.delta == default_delta(rows)
+    assert free.working_delta < free.delta / 4
+    assert free.rows is rows
+    chosen = Ledger(BUDGET)
+    chosen.set_rows(rows)
+    assert chosen.delta == 1e-6
+    assert chosen.working_delta < 1e-6 / 2
+
+
+def test_delta_that_could_publish_a_row_is_refused():
+    book = Ledger(Budget(epsilon=1.0, delta=1e-3))
+    with pytest.raises(RefusedError, match=r"not below 1 / rows .* leave --delta out"):
+        book.set_rows(declared_rows(2000))
+
+
+def test_runs_share_a_file_and_one_chain(tmp_path):
+    first, second = run_of(tmp_path / "l"), run_of(tmp_path / "l")
+    records = read_ledger(tmp_path / "l")
+    assert [r["run"] for r in records] == [first.run] * 5 + [second.run] * 5
+    assert [r["record"] for r in records] == ["run", "rows", "event", "event", "end"] * 2
+    assert records[0]["previous"] == GENESIS
+    assert second.spent() == first.spent()
+
+
+def test_no_file_is_an_empty_history(tmp_path):
+    assert read_ledger(tmp_path / "none") == []
+    assert Ledger(BUDGET).events == ()
+
+
+@pytest.mark.parametrize("line", range(4))
+@pytest.mark.parametrize("harm", ["edit", "remove", "cut", "garbage", "list"])
+def test_changed_and_removed_lines_show(tmp_path, line, harm):
+    path = tmp_path / "l"
+    run_of(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    if harm == "edit":
+        facts = json.loads(lines[line])
+        facts["time"] = "2000-01-01"
+        lines[line] = json.dumps(facts, sort_keys=True).encode() + b"\n"
+    elif harm == "remove":
+        del lines[line]
+    else:
+        lines[line] = {"cut": lines[line][:-20] + b"\n", "garbage": b"\xff\xfe{\n", "list": b"[1]\n"}[harm]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match=rf"(damaged|altered) at line {line + 1}"):
+        read_ledger(path)
+    with pytest.raises(InputError, match="restore it from a backup"):
+        Ledger(BUDGET, path)
+
+
+def test_a_last_line_cut_short_by_a_crash_shows(tmp_path):
+    path = tmp_path / "l"
+    run_of(path)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(InputError, match="damaged at line 5"):
+        read_ledger(path)
+
+
+def test_swapped_lines_show(tmp_path):
+    path = tmp_path / "l"
+    run_of(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[2], lines[3] = lines[3], lines[2]
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(InputError, match="altered at line 3"):
+        read_ledger(path)
+
+
+def test_a_directory_is_no_ledger(tmp_path):
+    with pytest.raises(InputError, match="cannot read the ledger"):
+        Ledger(BUDGET, tmp_path)
+
+
+def _append(book, count):
+    for _ in range(count):
+        book._write("event", {"what": "x" * 3000})
+
+
+def test_concurrent_appends_keep_the_chain(tmp_path):
+    path = tmp_path / "l"
+    book = Ledger(BUDGET, path)
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=_append, args=(book, 12)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert len(read_ledger(path)) == 1 + 4 * 12

@@ -1,0 +1,263 @@
+"""The doors to the rows: charged first, integers plus noise out, sealed against accidents."""
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from synth.encoding.category import closed_codec
+from synth.encoding.codec import Codec
+from synth.encoding.numeric import make_axis
+from synth.errors import AccountingError, RefusedError
+from synth.privacy.accounting import epsilon_of, gaussian_mu
+from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.dpsgd import SgdPlan
+from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent
+from synth.privacy.exact import VALUE_CLASSES, bucket_edges
+from synth.privacy.ledger import Ledger, read_ledger
+from synth.privacy.vault import PrivateFrame, PrivateTable, measurement_mu, sigma_for
+from synth.schema import Column, Kind, Schema
+from synth.table import Domain
+
+N = Column(name="n", kind=Kind.INTEGER, bounds=(0, 9))
+C = Column(name="c", kind=Kind.CATEGORY)
+SCHEMA = Schema(columns=(N, C))
+ROWS = pd.DataFrame({"n": [1, 2, 2, None, 50, -3], "c": ["u", "u", "v", None, "w", "u"]})
+CODES = np.array([[0, 1], [2, 1], [2, 0], [1, 0]], dtype=np.uint16)
+DOMAIN = Domain(names=("a", "b"), sizes=(3, 2))
+
+ASKS = {
+    "row count": lambda f, s: [f.noisy_row_count(sigma=s)],
+    "classes": lambda f, s: f.noisy_value_classes("n", sigma=s),
+    "magnitudes": lambda f, s: f.noisy_magnitudes(N, sigma=s),
+    "cells": lambda f, s: f.noisy_cells(N, make_axis(N, (0, 9)), sigma=s),
+    "values": lambda f, s: [v for v in f.named_values(C, sigma=s, delta=1e-9).items()],
+}
+
+
+def frame_of(rows, ledger, entropy):
+    return PrivateFrame(rows, SCHEMA, ledger, entropy)
+
+
+def table_of(ledger, entropy, codes=CODES, domain=DOMAIN):
+    return PrivateTable(codes, domain, declared_rows(1000), ledger, (), entropy)
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_every_answer_of_the_frame_is_charged_before_entropy_is_asked_for(ask, tmp_path, keystream):
+    path, stream, seen = tmp_path / "l", keystream(1), []
+
+    def entropy(n):
+        seen.append([r["record"] for r in read_ledger(path)])
+        return stream(n)
+
+    ASKS[ask](frame_of(ROWS, Ledger(Budget(epsilon=50.0, delta=1e-5), path), entropy), 3.0)
+    assert seen
+    assert all(records == ["run", "event"] for records in seen)
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_refusals_of_the_frame_ask_for_no_entropy_and_tell_no_value(ask, script):
+    with pytest.raises((RefusedError, AccountingError)) as caught:
+        ASKS[ask](frame_of(ROWS, Ledger(Budget(epsilon=0.1, delta=1e-6)), script()), 0.05)
+    assert "50" not in str(caught.value).replace("0.050", "")
+
+
+@pytest.mark.parametrize("extra", [(3, "u"), (None, None), (1e300, "u"), (-7, "v"), (9, "w"), ("x", "w")])
+@pytest.mark.parametrize("ask", ["row count", "classes", "magnitudes", "cells"])
+def test_under_equal_noise_one_more_row_moves_one_count_by_one(ask, extra, keystream):
+    answers = []
+    for rows in (ROWS.astype(object), pd.concat([pd.DataFrame([extra], columns=["n", "c"], dtype=object), ROWS.astype(object)])):
+        book = Ledger(Budget(epsilon=50.0, delta=1e-5))
+        answers.append(np.asarray(ASKS[ask](frame_of(rows.reset_index(drop=True), book, keystream(2)), 3.0)))
+        assert book.events == (GaussianEvent(what=book.events[0].what, target=book.events[0].target, sigma=3.0),)
+    moved = np.abs(answers[1] - answers[0])
+    assert moved.sum() == (0 if ask == "magnitudes" and extra[0] in (None, "x") else 1)
+
+
+def test_answers_are_the_exact_counts_plus_noise(ledger, keystream):
+    frame, quiet = frame_of(ROWS, Ledger(Budget(epsilon=100.0, delta=1e-3)), keystream(3)), 0.12
+    assert frame.noisy_row_count(sigma=quiet) == 6
+    classes = dict(zip(VALUE_CLASSES, frame.noisy_value_classes("n", sigma=0.2), strict=True))
+    assert (classes["missing"], classes["integer"]) == (1, 5)
+    frame = frame_of(ROWS, Ledger(Budget(epsilon=100.0, delta=1e-3)), keystream(3))
+    cells = frame.noisy_cells(N, make_axis(N, (0, 9)), sigma=0.15)
+    assert cells.tolist() == [1, 1, 2, 0, 0, 0, 0, 0, 0, 1, 1]
+    frame = frame_of(ROWS, Ledger(Budget(epsilon=100.0, delta=1e-3)), keystream(3))
+    buckets = frame.noisy_magnitudes(N, sigma=0.15)
+    assert buckets.shape == (len(bucket_edges(N)) - 1,)
+    assert buckets.sum() == 5
+
+
+def test_named_values_are_those_of_many_rows(keystream):
+    rows = pd.DataFrame({"n": 1, "c": ["often"] * 900 + ["also"] * 500 + ["SECRET"]})
+    book = Ledger(Budget(epsilon=5.0, delta=1e-5))
+    named = frame_of(rows, book, keystream(4)).named_values(C, sigma=8.0, delta=1e-6)
+    assert list(named) == ["also", "often"]
+    assert (book.events[0].delta, book.events[0].target) == (1e-6, ("c",))
+
+
+def test_burning_charges_what_asking_would(ledger, script):
+    asked, burnt = ledger, Ledger(ledger.budget)
+    burnt.set_rows(declared_rows(1000))
+    frame = frame_of(ROWS, burnt, script())
+    frame.burn("bounds", sigma=9.0)
+    frame.burn_selection(sigma=9.0, delta=1e-8)
+    other = PrivateFrame(ROWS, SCHEMA, asked, lambda n: b"\x11" * n)
+    other.noisy_magnitudes(N, sigma=9.0)
+    other.named_values(C, sigma=9.0, delta=1e-8)
+    assert burnt.spent() == asked.spent() > 0
+    assert [e.mu for e in burnt.events] == [e.mu for e in asked.events]
+
+
+def test_encoding_costs_nothing_and_wide_domains_get_wide_codes(ledger, script):
+    wide = Column(name="c", kind=Kind.CATEGORY, categories=tuple(f"v{i}" for i in range(66_000)))
+    for column, kind in ((Column(name="c", kind=Kind.CATEGORY, categories=("u",)), np.uint16), (wide, np.int32)):
+        frame = PrivateFrame(ROWS[["c"]], Schema(columns=(column,)), ledger, script())
+        table = frame.encode(Codec(Schema(columns=(column,)), (closed_codec(column),)), declared_rows(6), [])
+        assert table._PrivateTable__codes.dtype == kind
+        assert table.domain.sizes == (len(column.categories) + 1,)
+    assert ledger.events == ()
+
+
+def test_marginals_are_contingency_tables_plus_noise(keystream):
+    book = Ledger(Budget(epsilon=100.0, delta=1e-3))
+    book.set_rows(declared_rows(4))
+    (found,) = table_of(book, keystream(5)).noisy_marginals([("b", "a")], share=0.99)
+    assert found.names == ("b", "a")
+    assert np.abs(found.counts - [[0, 1, 1], [1, 0, 1]]).max() <= 1
+    assert found.sigma == sigma_for(book, 0.99)
+    assert book.events == (GaussianEvent(what="table", target=("b", "a"), sigma=float(found.sigma)),)
+
+
+def test_marginals_are_charged_before_noise_and_a_refusal_draws_none(tmp_path, keystream, script):
+    path, stream, seen = tmp_path / "l", keystream(6), []
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6), path)
+    book.set_rows(declared_rows(1000))
+
+    def entropy(n):
+        seen.append(sum(r["record"] == "event" for r in read_ledger(path)))
+        return stream(n)
+
+    table_of(book, entropy).noisy_marginals([("a",), ("b",)], share=0.5)
+    assert seen == [2, 2]
+    with pytest.raises(RefusedError):
+        table_of(book, script()).noisy_marginals([("a",)], share=0.7)
+
+
+@pytest.mark.parametrize("row", [[0, 0], [2, 1], [1, 1]])
+def test_one_more_row_moves_one_cell_of_a_marginal(row, keystream, ledger):
+    found = []
+    for codes in (CODES, np.vstack([[row], CODES]).astype(np.uint16)):
+        book = Ledger(ledger.budget)
+        book.set_rows(ledger.rows)
+        found.append(table_of(book, keystream(7), codes).noisy_marginals([("a", "b"), ("b",)], share=0.5))
+    for before, after in zip(*found, strict=True):
+        assert np.abs(after.counts - before.counts).sum() == 1
+        assert before.sigma == after.sigma
+
+
+def test_the_rest_spends_everything_and_then_there_is_none(ledger, keystream):
+    table = table_of(ledger, keystream(8))
+    table.noisy_marginals([("a",)], share=0.3)
+    table.noisy_marginals_with_rest([("a",), ("b",)])
+    assert 0.9999 * ledger.budget.epsilon < ledger.spent() <= ledger.budget.epsilon
+    with pytest.raises(RefusedError):
+        table.noisy_marginals_with_rest([("a",)])
+
+
+def test_the_rest_of_an_overdrawn_budget_is_refused(ledger, script):
+    ledger.charge(GaussianEvent(what="x", sigma=1 / (gaussian_mu(10.0, ledger.working_delta) * (1 - 1e-11))))
+    with pytest.raises(RefusedError, match="nothing is left"):
+        table_of(ledger, script()).noisy_marginals_with_rest([("a",)])
+
+
+def test_shares_of_the_budget_add_up(ledger):
+    mu = measurement_mu(ledger)
+    assert epsilon_of([GaussianEvent(what="x", sigma=sigma_for(ledger, 1.0))], ledger.working_delta * 0.95) == pytest.approx(10.0)
+    assert 4 / sigma_for(ledger, 0.2, 4) ** 2 == pytest.approx(0.2 * mu**2)
+
+
+class OneHot(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+
+    def forward(self, codes):
+        return self.linear(codes.float())
+
+
+def square(module, codes, normals):
+    assert codes.dtype == torch.int64
+    assert normals((len(codes), 1)).shape == (len(codes), 1)
+    return (module(codes) ** 2).sum(1)
+
+
+def test_gradients_are_charged_as_a_whole_before_the_first_step(tmp_path, keystream):
+    path = tmp_path / "l"
+    book = Ledger(Budget(epsilon=3.0, delta=1e-6), path)
+    book.set_rows(declared_rows(100_000))
+    seen, stream = [], keystream(9)
+
+    def entropy(n):
+        seen.append([r["record"] for r in read_ledger(path)])
+        return stream(n)
+
+    module = OneHot()
+    gradient = table_of(book, entropy).noisy_gradients(module, square, SgdPlan(steps=3, sample_rate=0.5, divisor=500.0))
+    assert seen == []
+    event = book.events[-1]
+    assert isinstance(event, SubsampledGaussianEvent)
+    assert (event.steps, event.sample_rate) == (3, 0.5)
+    for _ in range(3):
+        gradient.step()
+        assert torch.isfinite(module.linear.weight.grad).all()
+    assert all(s == ["run", "rows", "event"] for s in seen)
+    assert 2.9 < book.spent() <= 3.0
+    with pytest.raises(AccountingError):
+        gradient.step()
+
+
+def test_drowned_training_is_refused_without_a_charge(script):
+    ledger = Ledger(Budget(epsilon=0.5, delta=1e-6))
+    ledger.set_rows(declared_rows(1000))
+    with pytest.raises(RefusedError, match="too small to train"):
+        table_of(ledger, script()).noisy_gradients(OneHot(), square, SgdPlan(steps=2, sample_rate=0.5, divisor=1e-3))
+    assert ledger.events == ()
+
+
+@pytest.mark.parametrize("codes", [np.array([1, 2]), np.array([[1, 2, 0]]), np.array([[3, 0]]), np.array([[0, 2]]), np.array([[-1, 0]])])
+def test_codes_outside_the_domain_are_refused(codes, ledger):
+    with pytest.raises(AccountingError):
+        PrivateTable(codes, DOMAIN, declared_rows(10), ledger)
+
+
+SEALED = {"frame": lambda b: frame_of(ROWS, b, None), "table": lambda b: table_of(b, None)}
+
+
+@pytest.mark.parametrize("kind", SEALED)
+@pytest.mark.parametrize(
+    "look", [pickle.dumps, copy.copy, copy.deepcopy, len, iter, list, vars, json.dumps, lambda x: x[0], lambda x: x.__dict__]
+)
+def test_rows_cannot_be_copied_measured_or_iterated(kind, look, ledger):
+    with pytest.raises((TypeError, AttributeError)) as caught:
+        look(SEALED[kind](ledger))
+    assert "50" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", SEALED)
+def test_rows_do_not_print(kind, ledger):
+    sealed = SEALED[kind](ledger)
+    name = type(sealed).__name__
+    assert repr(sealed) == str(sealed) == f"{sealed}" == f"<{name}: private rows>"
+    assert bool(sealed)
+    private = [slot for cls in type(sealed).__mro__ for slot in getattr(cls, "__slots__", ()) if slot.startswith("__")]
+    public = {a for a in dir(sealed) if not a.startswith("_")}
+    assert sorted(private) in (["__entropy", "__frame"], ["__codes", "__entropy"])
+    held = [getattr(sealed, a) for a in public if not callable(getattr(sealed, a))]
+    assert not any(isinstance(v, np.ndarray | pd.DataFrame | pd.Series) for v in held)

@@ -1,0 +1,174 @@
+"""End to end: canaries stay inside, noise is fresh, interruptions are recorded."""
+
+import logging
+import os
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth.api import fit, learnt_facts, load, read_schema
+from synth.errors import InputError, RefusedError, SchemaError
+from synth.models.independent import Independent
+from synth.privacy.ledger import read_ledger
+from synth.schema import Column, Kind, Schema, undeclared
+from synth.schema_toml import schema_to_toml
+
+CANARIES = ("987654321.125", "9.87654321125", "ZZZ-CANARY", "2019-03-07", "1e300", "1e+300", "1.0e300", "1" + "0" * 30)
+
+
+class Recorder:
+    def __init__(self):
+        self.said = []
+
+    def phase(self, name, total=None):
+        self.said += [name, total]
+
+    def advance(self, steps=1):
+        self.said.append(steps)
+
+    def spent(self, epsilon):
+        self.said.append(epsilon)
+
+
+def rows(n=1500):
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(
+        {
+            "amount": np.round(rng.lognormal(3, 1, n), 2).astype(str),
+            "town": rng.choice(["Ulm", "Aix"], n),
+            "day": (np.datetime64("2020-01-01") + rng.integers(0, 700, n)).astype(str),
+            "big": rng.integers(0, 50, n).astype(str),
+        }
+    ).astype(object)
+    frame.loc[17] = ["987654321.125", "ZZZ-CANARY", "2019-03-07", "1e300"]
+    return frame
+
+
+DECLARED = Schema(
+    columns=(
+        Column(name="amount", kind=Kind.DECIMAL, precision=2, bounds=(0, 1000)),
+        Column(name="town", kind=Kind.CATEGORY, categories=("Aix", "Ulm")),
+        Column(name="day", kind=Kind.DATETIME, bounds=("2020-01-01", "2021-12-31")),
+        Column(name="big", kind=Kind.INTEGER, bounds=(0, 50)),
+    ),
+    public_rows=1500,
+)
+
+
+@pytest.mark.parametrize("schema", [None, DECLARED], ids=["undeclared", "declared"])
+def test_canaries_reach_no_output(schema, tmp_path, caplog, capfd):
+    recorder = Recorder()
+    with caplog.at_level(logging.DEBUG):
+        release = fit(rows(), epsilon=3.0, schema=schema, model="independent", ledger=tmp_path / "l", progress=recorder)
+    release.save(tmp_path / "m.synth")
+    with zipfile.ZipFile(tmp_path / "m.synth") as file:
+        outputs = [file.read(name) for name in file.namelist()]
+    out, err = capfd.readouterr()
+    texts = [repr(release), str(release.receipt), str(recorder.said), caplog.text, out, err, str(release.sample(5000, seed=1).to_dict())]
+    everything = b"\n".join([*outputs, (tmp_path / "l").read_bytes(), (tmp_path / "m.synth").read_bytes(), *(t.encode() for t in texts)])
+    for canary in CANARIES[:3] + CANARIES[4:]:
+        assert canary.encode() not in everything
+    assert np.float64(987654321.125).tobytes() not in everything
+    sample = release.sample(5000, seed=1)
+    assert pd.to_numeric(sample["big"]).max() <= 2.0**7
+    assert pd.to_datetime(sample["day"]).min() >= pd.Timestamp("2020-01-01" if schema else "2019-01-01")
+    assert "1500" not in str(recorder.said)
+    assert (out, err) == ("", "")
+
+
+BAD = {
+    "header": ({}, {"schema": undeclared(("amount", "town"))}),
+    "epsilon": ({}, {"epsilon": 0.0}),
+    "delta": ({}, {"delta": 1e-3}),
+    "tiny budget": ({}, {"epsilon": 1e-4}),
+    "model": ({}, {"model": "nope"}),
+    "option": ({}, {"options": {"x": 1}}),
+    "entity": ({}, {"schema": Schema(columns=tuple(Column(name=n) for n in ("amount", "town", "day", "big")), entity="town")}),
+    "schema file": ({}, {"schema": "none.toml"}),
+    "data type": ([["ZZZ-CANARY"]], {}),
+    "data file": ("ZZZ.csv", {}),
+    "empty": (pd.DataFrame({"a": []}), {}),
+    "ledger": ({}, {"ledger": "/nowhere/at/all"}),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_errors_name_no_value(case):
+    data, options = BAD[case]
+    with pytest.raises((InputError, RefusedError)) as caught:
+        fit(rows() if isinstance(data, dict) else data, **({"epsilon": 1.0, "model": "independent"} | options))
+    assert not any(canary in str(caught.value) for canary in CANARIES)
+
+
+def test_a_file_fits_like_its_frame(tmp_path):
+    rows().to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "s.toml").write_text(schema_to_toml(DECLARED))
+    release = fit(tmp_path / "a.csv", epsilon=1.0, schema=tmp_path / "s.toml", model="independent", ledger=tmp_path / "l")
+    records = read_ledger(tmp_path / "l")
+    assert records[-1]["outcome"] == "done"
+    assert [r["record"] for r in records].count("event") == len(release.receipt.events)
+    assert release.schema == DECLARED
+    assert release.receipt.learnt == {}
+    assert 0.99 < release.receipt.epsilon_spent <= 1.0
+    with pytest.raises(InputError, match="no file"):
+        fit(tmp_path / "none.csv", epsilon=1.0)
+
+
+def test_equal_seeds_do_not_mean_equal_noise():
+    first, second = (fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", seed=3).fitted.tensors["one_way"] for _ in range(2))
+    assert (first != second).any()
+
+
+def test_all_noise_is_drawn_from_the_operating_system(monkeypatch):
+    drawn, real = [], os.urandom
+    monkeypatch.setattr(os, "urandom", lambda n: drawn.append(n) or real(n))
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the legacy generator must stay untouched
+    release = fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", seed=3)
+    assert sum(drawn) >= 8 * release.codec.domain.width
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+def test_interruptions_keep_their_charges(tmp_path, monkeypatch):
+    def stops(self, data, run):
+        data.noisy_marginals([("town",)], share=0.2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Independent, "fit", stops)
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", ledger=tmp_path / "l")
+    records = read_ledger(tmp_path / "l")
+    assert records[-1]["outcome"] == "interrupted"
+    assert records[-2]["target"] == ["town"]
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(RefusedError("r"), "refused"), (InputError("i"), "failed"), (ValueError("v"), "failed")])
+def test_failures_are_closed_with_their_outcome(error, outcome, tmp_path, monkeypatch):
+    def fails(self, data, run):
+        raise error
+
+    monkeypatch.setattr(Independent, "fit", fails)
+    with pytest.raises(type(error)):
+        fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", ledger=tmp_path / "l")
+    assert read_ledger(tmp_path / "l")[-1]["outcome"] == outcome
+
+
+def test_learnt_facts_are_listed():
+    before = undeclared(("a", "b", "c"))
+    after = Schema(
+        columns=(
+            Column(name="a", kind=Kind.DECIMAL, bounds=(0, 1), precision=1),
+            Column(name="b", kind=Kind.CATEGORY),
+            Column(name="c"),
+        )
+    )
+    assert learnt_facts(before, after) == {"a": ["kind", "bounds", "precision"], "b": ["kind", "categories"]}
+
+
+def test_schemas_are_read_by_suffix(tmp_path):
+    (tmp_path / "m.json").write_text('{"METADATA_SPEC_VERSION": "V1", "tables": {"t": {"columns": {"a": {"sdtype": "boolean"}}}}}')
+    assert read_schema(tmp_path / "m.json").columns[0].kind is Kind.BOOLEAN
+    with pytest.raises(SchemaError):
+        read_schema(tmp_path / "none.toml")
+    assert load.__module__ == "synth.release"

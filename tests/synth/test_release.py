@@ -1,0 +1,164 @@
+"""Artifacts: round trips, and hostile or damaged files end in ArtifactError."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.api import fit
+from synth.errors import ArtifactError, InputError
+from synth.release import MEMBERS, check_writable, load
+
+
+@pytest.fixture(scope="module")
+def release(frame, declared):
+    return fit(frame, epsilon=2.0, delta=1e-5, schema=declared, model="independent")
+
+
+@pytest.fixture(scope="module")
+def members(release, tmp_path_factory):
+    path = release.save(tmp_path_factory.mktemp("m") / "m.synth")
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def write(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def test_round_trip_keeps_everything(release, tmp_path):
+    again = load(release.save(tmp_path / "m.synth"))
+    assert (again.model, again.options, again.codec, again.receipt) == (release.model, release.options, release.codec, release.receipt)
+    assert np.array_equal(again.fitted.tensors["one_way"], release.fitted.tensors["one_way"])
+    pd.testing.assert_frame_equal(again.sample(50, seed=1), release.sample(50, seed=1))
+    release.save(tmp_path / "n.synth")
+    assert (tmp_path / "n.synth").read_bytes() == (tmp_path / "m.synth").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.synth", "n.synth"]
+
+
+def test_samples_have_the_schemas_types_and_first_rows_do_not_depend_on_their_number(release, frame):
+    few, many = release.sample(7, seed=2), release.sample(20_000, seed=2)
+    pd.testing.assert_frame_equal(few, many.iloc[:7])
+    assert len(release.sample(seed=2)) == 400
+    assert tuple(release.sample(0).columns) == tuple(frame.columns)
+    assert sum(len(b) for b in release.sample_blocks(20_000, seed=2)) == 20_000
+    with pytest.raises(InputError, match="must not be negative"):
+        release.sample(-1)
+
+
+@given(st.data())
+def test_damaged_bytes_are_refused_or_harmless(release, tmp_path, data):
+    path = release.save(tmp_path / "m.synth")
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    else:
+        for _ in range(data.draw(st.integers(1, 3))):
+            end = data.draw(st.booleans())
+            content[data.draw(st.integers(-400, -1) if end else st.integers(0, 60))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        load(path)
+    except ArtifactError as error:
+        assert "m.synth" in str(error)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=3), lambda x: st.lists(x, max_size=2) | st.dictionaries(st.text(max_size=2), x, max_size=2))  # fmt: skip
+
+
+def damaged(value, data):
+    """Replace one value somewhere inside by another."""
+    if isinstance(value, dict) and value and data.draw(st.integers(0, 3)):
+        key = data.draw(st.sampled_from(sorted(value)))
+        if data.draw(st.integers(0, 4)) == 0:
+            return {k: v for k, v in value.items() if k != key}
+        return {**value, key: damaged(value[key], data)}
+    if isinstance(value, list) and value and data.draw(st.integers(0, 3)):
+        at = data.draw(st.integers(0, min(len(value) - 1, 5)))
+        return [*value[:at], damaged(value[at], data), *value[at + 1 :]]
+    return data.draw(JSON)
+
+
+@pytest.mark.parametrize("name", [m for m in MEMBERS if m.endswith(".json")])
+@given(st.data())
+def test_damaged_json_is_refused_or_loads(members, tmp_path, name, data):
+    content = json.dumps(damaged(json.loads(members[name]), data))
+    try:
+        load(write(tmp_path / "m.synth", {**members, name: content}))
+    except ArtifactError as error:
+        assert "m.synth" in str(error)
+
+
+def manifest(members, **changes):
+    return {**members, "manifest.json": json.dumps(json.loads(members["manifest.json"]) | changes)}
+
+
+HOSTILE = {
+    "extra member": lambda m: {**m, "extra.txt": "x"},
+    "missing member": lambda m: {k: v for k, v in m.items() if k != "receipt.json"},
+    "path": lambda m: {**m, "../evil": "x"},
+    "pickle": lambda m: {**m, "weights.pkl": pickle.dumps([1])},
+    "pickled weights": lambda m: {**m, "weights.safetensors": pickle.dumps([1])},
+    "newer": lambda m: manifest(m, version=2),
+    "other format": lambda m: manifest(m, format="x"),
+    "no version": lambda m: manifest(m, version="1"),
+    "other model": lambda m: manifest(m, model="os:system"),
+    "other option": lambda m: manifest(m, options={"x": 1}),
+    "no json": lambda m: {**m, "schema.json": b"\xff"},
+    "deep json": lambda m: {**m, "encoders.json": "[" * 100_000},
+    "list": lambda m: {**m, "manifest.json": "[]"},
+}
+
+
+@pytest.mark.parametrize("harm", HOSTILE)
+def test_hostile_artifacts_are_refused(harm, members, tmp_path):
+    with pytest.raises(ArtifactError, match=r"m\.synth") as caught:
+        load(write(tmp_path / "m.synth", HOSTILE[harm](members)))
+    assert ("newer synth" in str(caught.value)) == (harm == "newer")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(members, tmp_path, monkeypatch):
+    monkeypatch.setattr("synth.release.MAX_BYTES", 1 << 20)
+    with pytest.raises(ArtifactError, match="unpacks to more"):
+        load(write(tmp_path / "m.synth", {**members, "schema.json": b" " * (2 << 20)}))
+
+
+def test_what_is_no_zip_is_no_model(tmp_path):
+    (tmp_path / "m.synth").write_bytes(b"PK\x03\x04 not really")
+    for path in (tmp_path / "m.synth", tmp_path / "none.synth", tmp_path):
+        with pytest.raises(ArtifactError):
+            load(path)
+
+
+def test_outputs_that_cannot_be_written_are_refused_early(release, tmp_path):
+    (tmp_path / "there").write_text("old")
+    for target, match in ((tmp_path, "is a directory"), (tmp_path / "no" / "m", "no folder"), (tmp_path / "there", "already exists")):
+        with pytest.raises(InputError, match=match):
+            release.save(target, force=False)
+    assert (tmp_path / "there").read_text() == "old"
+    release.save(tmp_path / "there")
+    assert load(tmp_path / "there").receipt == release.receipt
+
+
+def test_a_read_only_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("synth.release.os.access", lambda *_: False)
+    with pytest.raises(InputError, match="cannot be written"):
+        check_writable(tmp_path / "m", force=True)
+
+
+def test_a_failed_save_leaves_nothing_behind(release, tmp_path, monkeypatch):
+    def fails(*_):
+        raise OSError
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", fails)
+    with pytest.raises(OSError, match=""):
+        release.save(tmp_path / "m.synth")
+    assert list(tmp_path.iterdir()) == []
