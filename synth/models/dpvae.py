@@ -224,7 +224,8 @@ class DPVAE:
         """Rate for a given noise of the mean gradient: a logit sums the noise of one input per column."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return min(max(2.0 * (REFERENCE_NOISE / (noise_std * math.sqrt(columns))) ** 0.75, 0.1), 3.0)
+        signal = REFERENCE_NOISE / (noise_std * math.sqrt(columns))
+        return min(max(2.0 * math.pow(signal, 0.75), 0.1), 3.0)
 
     def _shape(self, domain: Domain, fold: Tensor) -> Shape:
         target = domain.names.index(domain.target) if domain.target is not None else -1

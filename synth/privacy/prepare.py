@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from synth.encoding.category import CategoryCodec, closed_codec, open_codec
 from synth.encoding.codec import Codec, ColumnCodec
+from synth.encoding.hierarchy import Estimate, bin_weights, estimate
 from synth.encoding.numeric import NumericCodec, coarse_bins, make_axis
 from synth.errors import RefusedError
 from synth.privacy.budget import RowCount, counted_rows, declared_rows
@@ -168,38 +169,36 @@ def _learn_bins(
     if not numeric:
         frame.burn("histograms", sigma=sigma_for(frame.ledger, CELLS_SHARE))
         return {}, []
-    sigma = sigma_for(frame.ledger, CELLS_SHARE, len(numeric))
+    mu = 1 / sigma_for(frame.ledger, CELLS_SHARE, len(numeric))
     codecs, tables = {}, []
     for column in numeric:
         axis = make_axis(column, column.numeric_bounds())
-        cells = frame.noisy_cells(column, axis, sigma=sigma).astype(np.float64)
-        starts = coarse_bins(cells[:-1], sigma=sigma, rows=rows.estimate, n_bins=N_BINS)
-        weights = np.maximum(cells[:-1] - sigma, 0.0)
-        empty = np.add.reduceat(weights, starts) == 0
-        for first, last in zip(starts[empty], np.append(starts, axis.cells)[1:][empty], strict=True):
-            weights[first:last] = 1.0
+        levels, gone, sigma = frame.noisy_levels(column, axis, mu=mu)
+        found = estimate(levels, sigma, max(rows.estimate - gone, 1.0))
+        starts = coarse_bins(found.counts, sigma=sigma, rows=rows.estimate, n_bins=N_BINS)
         codec = NumericCodec(
             column=column,
             axis=axis,
             starts=tuple(int(s) for s in starts),
-            weights=tuple(float(w) for w in weights),
+            weights=tuple(float(w) for w in bin_weights(found, starts)),
             missing=column.nullable,
         )
         codecs[column.name] = codec
-        tables.append(_merged(column, cells, starts, sigma, missing=codec.missing))
+        tables.append(_merged(column, found, starts, gone))
     return codecs, tables
 
 
-def _merged(column: Column, cells: FloatArray, starts: IntArray, sigma: float, *, missing: bool) -> Measurement:
-    """One-way table of the codes, summed from the fine cells; its noise grows with the cells merged."""
-    last = len(cells) - 1
-    counts = np.add.reduceat(cells[:-1], starts)
-    merged = np.diff(np.append(starts, last)).astype(np.float64)
-    if missing:
-        counts, merged = np.append(counts, cells[-1]), np.append(merged, 1.0)
-    else:
-        counts[0], merged[0] = counts[0] + cells[-1], merged[0] + 1
-    return Measurement(names=(column.name,), counts=counts, sigma=sigma * np.sqrt(merged))
+def _merged(column: Column, found: Estimate, starts: IntArray, gone: float) -> Measurement:
+    """One-way table of the codes, summed from the fine cells."""
+    counts = np.add.reduceat(found.counts, starts)
+    ends = np.append(starts, len(found.counts))[1:]
+    sd = np.array([found.range_sigma(int(first), int(last)) for first, last in zip(starts, ends, strict=True)])
+    if column.nullable:
+        counts, sd = np.append(counts, gone), np.append(sd, found.sigma)
+    else:  # a missing cell counts as the lowest value
+        counts[0] += gone
+        sd[0] = np.hypot(sd[0], found.sigma)
+    return Measurement(names=(column.name,), counts=counts, sigma=sd)
 
 
 def _learn_domains(

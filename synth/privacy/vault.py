@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth.encoding.codec import Codec, category_texts, encode_column
+from synth.encoding.hierarchy import level_counts, level_sizes
 from synth.encoding.numeric import Axis, apply_policy, cell_index
 from synth.encoding.values import numbers
 from synth.errors import AccountingError, RefusedError
@@ -117,13 +118,23 @@ class PrivateFrame(_Sealed):
         exact_counts = exact.exact_histogram(values, exact.bucket_edges(column))
         return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
 
-    def noisy_cells(self, column: Column, axis: Axis, *, sigma: float) -> IntArray:
-        """Fine histogram on a public axis, shape (cells + 1,); the last cell counts the missing."""
-        self.ledger.charge(GaussianEvent(what="histogram", target=(column.name,), sigma=sigma))
+    def noisy_levels(self, column: Column, axis: Axis, *, mu: float) -> tuple[list[FloatArray], float, float]:
+        """Histograms of several resolutions on a public axis, for a Gaussian-DP parameter ``mu`` in all.
+
+        Returns:
+            Noisy counts per level of ``encoding.hierarchy``, finest first; the noisy count of missing cells; and the
+            standard deviation of each of these counts.
+        """
+        sensitivity = math.sqrt(len(level_sizes(axis.cells)))  # a row is counted once per level, or once as missing
+        sigma = sensitivity / mu
+        event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
+        self.ledger.charge(event)
         values = apply_policy(numbers(self.__frame[column.name], column, self.schema.missing), axis, column.policy)
         cell = cell_index(values, axis)
-        exact_counts = np.bincount(np.where(cell < 0, axis.cells, cell), minlength=axis.cells + 1).astype(np.int64)
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
+        exact_fine = np.bincount(np.where(cell < 0, axis.cells, cell), minlength=axis.cells + 1).astype(np.int64)
+        exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
+        noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
+        return np.split(noisy[:-1], np.cumsum(level_sizes(axis.cells))[:-1]), float(noisy[-1]), sigma
 
     def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, int]:
         """Values of an open category that enough rows share, with noisy counts (partition selection)."""

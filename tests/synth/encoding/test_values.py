@@ -18,7 +18,9 @@ from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
 CELLS = st.lists(
     st.one_of(
         st.text(st.characters(blacklist_characters="\0"), max_size=6),
-        st.sampled_from(["", "NA", " 3 ", "1e999", "-inf", "2019-03-07", "2019-03-07T23:59:59+01:00", "yes", "0.0", "S", "M", "now?"]),
+        st.sampled_from(
+            ["", "NA", " 3 ", "1e999", "-inf", "2019-03-07", "2019-03-07T23:59:59+01:00", "yes", "0.0", "S", "M", "now?"]
+        ),
         st.none(),
         st.floats(),
         st.integers(-(10**14), 10**14),
@@ -117,7 +119,8 @@ def test_booleans_in_all_their_spellings():
 
 
 @pytest.mark.parametrize(
-    ("names", "match"), [(["a", "a"], "two columns named 'a'"), (["a"], "lacks column 'b'"), (["a", "b", "c"], "has column 'c'")]
+    ("names", "match"),
+    [(["a", "a"], "two columns named 'a'"), (["a"], "lacks column 'b'"), (["a", "b", "c"], "has column 'c'")],
 )
 def test_headers_must_match(names, match):
     with pytest.raises(InputError, match=match):

@@ -155,7 +155,14 @@ def noisy(module, loss, batch, entropy, multiplier=1.0, **changes):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"steps": 0}, {"sample_rate": 0.0}, {"sample_rate": 1.5}, {"divisor": 0.0}, {"max_grad_norm": -1.0}, {"divisor": float("nan")}],
+    [
+        {"steps": 0},
+        {"sample_rate": 0.0},
+        {"sample_rate": 1.5},
+        {"divisor": 0.0},
+        {"max_grad_norm": -1.0},
+        {"divisor": float("nan")},
+    ],
 )
 def test_impossible_plans_are_refused(bad):
     with pytest.raises(InputError):
@@ -207,7 +214,9 @@ def test_the_divisor_does_not_depend_on_the_batch(net, loss, keystream):
     found = []
     for rows in (0, 5):
         module = net()
-        noisy(module, loss, lambda rows=rows: np.full((rows, 4), 1, np.uint16), keystream(6), multiplier=1e-9, divisor=1e6).step()
+        noisy(
+            module, loss, lambda rows=rows: np.full((rows, 4), 1, np.uint16), keystream(6), multiplier=1e-9, divisor=1e6
+        ).step()
         found.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
     assert torch.linalg.norm(found[0] - found[1]) <= 5 * 1.01 / 1e6
 

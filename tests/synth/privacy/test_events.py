@@ -32,7 +32,13 @@ def test_mu_is_sensitivity_over_noise():
 
 @pytest.mark.parametrize(
     "facts",
-    [{}, {"type": "exponential", "what": "x"}, {"type": None}, {"type": "gaussian", "what": "x", "sigma": 1.0, "free": True}, {"type": "gaussian"}],
+    [
+        {},
+        {"type": "exponential", "what": "x"},
+        {"type": None},
+        {"type": "gaussian", "what": "x", "sigma": 1.0, "free": True},
+        {"type": "gaussian"},
+    ],
 )
 def test_unknown_events_and_fields_are_refused(facts):
     with pytest.raises(AccountingError):

@@ -23,9 +23,36 @@ from synth.schema import DEFAULT_MISSING, Column, Kind, Outside
 
 TEXTS = st.text(st.characters(blacklist_characters="\0"), max_size=8)
 SPELLED = st.sampled_from(
-    ["", " ", "NA", "nan", "1", "-0", "+7.", "1.50", ".5", "1e5", "1e400", "inf", "true", "FALSE", "2019-03-07", "2019-03-07 10:00:00Z",
-     "2019-13-45", "0x1F", "1_000", "٣", "9" * 15, "1,5", "$3", "0" * 30, "None", "a\nb", '"']
-)  # fmt: skip
+    [
+        "",
+        " ",
+        "NA",
+        "nan",
+        "1",
+        "-0",
+        "+7.",
+        "1.50",
+        ".5",
+        "1e5",
+        "1e400",
+        "inf",
+        "true",
+        "FALSE",
+        "2019-03-07",
+        "2019-03-07 10:00:00Z",
+        "2019-13-45",
+        "0x1F",
+        "1_000",
+        "٣",
+        "9" * 15,
+        "1,5",
+        "$3",
+        "0" * 30,
+        "None",
+        "a\nb",
+        '"',
+    ]
+)
 CELLS = st.one_of(
     TEXTS,
     SPELLED,
@@ -107,10 +134,25 @@ def test_values_sit_in_the_cell_of_their_codes():
 
 @pytest.mark.parametrize(
     ("cell", "kind"),
-    [("", "missing"), ("NA", "missing"), (None, "missing"), ("12", "integer"), ("-3.0", "integer"), ("1.50", "decimal_1"),
-     (".25", "decimal_2"), ("0.123456", "decimal_6"), ("0.1234567", "float"), ("1e-3", "float"), ("9" * 20, "float"), ("TRUE", "boolean"),
-     ("2019-03-07", "date"), ("2019-03-07T10:00:00.5+02:00", "datetime"), ("Ulm", "text"), ("12 km", "text")],
-)  # fmt: skip
+    [
+        ("", "missing"),
+        ("NA", "missing"),
+        (None, "missing"),
+        ("12", "integer"),
+        ("-3.0", "integer"),
+        ("1.50", "decimal_1"),
+        (".25", "decimal_2"),
+        ("0.123456", "decimal_6"),
+        ("0.1234567", "float"),
+        ("1e-3", "float"),
+        ("9" * 20, "float"),
+        ("TRUE", "boolean"),
+        ("2019-03-07", "date"),
+        ("2019-03-07T10:00:00.5+02:00", "datetime"),
+        ("Ulm", "text"),
+        ("12 km", "text"),
+    ],
+)
 def test_classes_are_what_cells_look_like(cell, kind):
     counts = exact_value_classes(pd.Series([cell], dtype=object), DEFAULT_MISSING)
     assert {n for n, c in zip(VALUE_CLASSES, counts, strict=True) if c} == {kind}

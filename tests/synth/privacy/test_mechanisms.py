@@ -47,7 +47,9 @@ def test_threshold_is_the_smallest_that_keeps_delta(sigma, delta):
 def test_value_of_one_row_is_named_with_the_probability_accounted_for(keystream):
     sigma, delta, n = 3.0, 0.01, 50_000
     threshold = selection_threshold(sigma, delta)
-    named = named_values([f"{i:05d}" for i in range(n)], np.ones(n, np.int64), sigma=sigma, threshold=threshold, entropy=keystream(2))
+    named = named_values(
+        [f"{i:05d}" for i in range(n)], np.ones(n, np.int64), sigma=sigma, threshold=threshold, entropy=keystream(2)
+    )
     share = norm.sf((threshold - 0.5) / sigma)
     assert share <= delta
     assert binom.ppf(ALARM, n, share) <= len(named) <= binom.isf(ALARM, n, share)

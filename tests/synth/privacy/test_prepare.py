@@ -56,7 +56,7 @@ def test_undeclared_columns_are_recognised(keystream):
     assert low <= -3 < 199 <= high < 600
     assert table.domain == codec.domain
     assert {m.names for m in table.measured} == {("whole",), ("money",), ("real",), ("day",), ("town",)}
-    assert [name for name, total in recorder.said][0] == "counting rows"
+    assert recorder.said[0][0] == "counting rows"
     assert all(total is None for _, total in recorder.said)
     assert book.spent() < 20.0
 
@@ -130,7 +130,10 @@ def test_too_few_rows_are_refused_without_telling_how_many(keystream):
 
 def test_columns_that_cannot_be_null_have_no_missing_code(keystream):
     schema = Schema(
-        columns=(Column(name="n", kind=Kind.INTEGER, bounds=(0, 9), nullable=False), Column(name="c", kind=Kind.CATEGORY, nullable=False)),
+        columns=(
+            Column(name="n", kind=Kind.INTEGER, bounds=(0, 9), nullable=False),
+            Column(name="c", kind=Kind.CATEGORY, nullable=False),
+        ),
         public_rows=1000,
     )
     rows = pd.DataFrame({"n": [1, 2] * 500, "c": ["a", "b"] * 500})
@@ -175,6 +178,7 @@ def test_bounds_are_the_outermost_occupied_buckets():
         (Column(name="x", kind=Kind.FLOAT), 2.0, 1000.0, (2.0, 1024.0)),
         (Column(name="x", kind=Kind.INTEGER), -3.0, 100.0, (-3.0, 127.0)),
         (Column(name="x", kind=Kind.INTEGER), 0.0, 0.0, (0.0, 0.0)),
+        (Column(name="x", kind=Kind.INTEGER), 0.25, 0.25, (0.0, 0.0)),
         (Column(name="x", kind=Kind.INTEGER), 1.0, 1.5, (1.0, 1.0)),
         (Column(name="x", kind=Kind.INTEGER), -1.5, -1.5, (-1.0, -1.0)),
     ):

@@ -68,7 +68,10 @@ def test_fast_and_exact_paths_agree_on_random_words(keystream):
     for sigma in (0.3, 1.0, 7.3, 12345.678):
         fast = np.abs(rounded_gaussian(60, sigma, lambda n: words.tobytes() if n == 480 else b"\x55" * n))
         magnitudes = [int(w) >> 1 for w in words]
-        exact = [randomness._decide(m, 0 if sigma < 10 else int(f), sigma, keystream("x")) for m, f in zip(magnitudes, fast, strict=True)]
+        exact = [
+            randomness._decide(m, 0 if sigma < 10 else int(f), sigma, keystream("x"))
+            for m, f in zip(magnitudes, fast, strict=True)
+        ]
         assert fast.tolist() == exact == [by_inverse(m, 0, sigma) for m in magnitudes]
 
 
@@ -80,7 +83,14 @@ def test_draws_beside_a_half_integer_are_decided_exactly(sigma, k, sign, script)
         tail = mpmath.erfc((k + mpmath.mpf("0.5")) / (mpmath.mpf(sigma) * mpmath.sqrt(2))) / 2 * 2**64
         border, rest = int(tail), int((tail - int(tail)) * 2**128)
     seen = set()
-    for magnitude, extra in ((border, rest - 1), (border, rest + 2), (border, 1), (border, 2**128 - 1), (border + 1, 1), (border - 1, 1)):
+    for magnitude, extra in (
+        (border, rest - 1),
+        (border, rest + 2),
+        (border, 1),
+        (border, 2**128 - 1),
+        (border + 1, 1),
+        (border - 1, 1),
+    ):
         chunks = (magnitude << 1 | sign).to_bytes(8, "little"), extra.to_bytes(16, "little")
         draw = int(rounded_gaussian(1, sigma, script(*chunks))[0])
         assert abs(draw) == by_inverse(magnitude, extra, sigma)
@@ -184,6 +194,16 @@ def test_core_uses_no_other_generator():
     for path in Path(synth.privacy.__file__).parent.glob("*.py"):
         for outer in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(outer, ast.FunctionDef) and outer.name not in allowed:
-                found += [(path.name, outer.name, ast.unparse(node)) for node in ast.walk(outer) if isinstance(node, ast.Attribute)]
-    banned = ("np.random.", "numpy.random", "torch.rand", "torch.manual_seed", "torch.normal", "torch.Generator", "random.random")
+                found += [
+                    (path.name, outer.name, ast.unparse(node)) for node in ast.walk(outer) if isinstance(node, ast.Attribute)
+                ]
+    banned = (
+        "np.random.",
+        "numpy.random",
+        "torch.rand",
+        "torch.manual_seed",
+        "torch.normal",
+        "torch.Generator",
+        "random.random",
+    )
     assert [use for use in found if use[2].startswith(banned)] == []

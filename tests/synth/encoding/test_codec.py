@@ -1,0 +1,66 @@
+"""Column codecs together: types of decoded frames, plain types and refusals."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synth.encoding.category import closed_codec
+from synth.encoding.codec import Codec, typed
+from synth.encoding.numeric import NumericCodec, make_axis
+from synth.errors import ArtifactError
+from synth.schema import Column, Kind
+
+
+@pytest.fixture
+def codec(declared):
+    columns = []
+    for c in declared.columns:
+        if c.kind.is_numeric:
+            axis = make_axis(c, c.numeric_bounds())
+            columns.append(
+                NumericCodec(column=c, axis=axis, starts=(0, axis.cells // 2), weights=(1.0,) * axis.cells, missing=c.nullable)
+            )
+        else:
+            columns.append(closed_codec(c))
+    return Codec(declared, tuple(columns))
+
+
+def test_decoded_frames_have_the_schemas_types(codec):
+    rng = np.random.default_rng(0)
+    codes = np.stack([rng.integers(0, k, 200) for k in codec.domain.sizes], axis=1).astype(np.int32)
+    out = codec.decode(codes, rng)
+    assert {n: str(t) for n, t in out.dtypes.items()} == {
+        "age": "Int64",
+        "pay": "float64",
+        "score": "float64",
+        "member": "boolean",
+        "town": "object",
+        "size": "object",
+        "seen": "datetime64[ns]",
+    }
+    assert not out["score"].isna().any()
+    assert out["seen"].dropna().dt.normalize().equals(out["seen"].dropna())
+    assert codec.domain.target == "member"
+    assert codec.domain.ordered == (True, True, True, True, False, True, True)
+
+
+def test_plain_types_round_trip(codec, declared):
+    assert Codec.from_list(declared, codec.to_list()).to_list() == codec.to_list()
+    for bad in (codec.to_list()[1:], [{"codec": "evil"}] * 7):
+        with pytest.raises(ArtifactError, match="do not match"):
+            Codec.from_list(declared, bad)
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "wanted"),
+    [
+        (Column(name="x", kind=Kind.INTEGER, nullable=False), [1.0, 2.0], "int64"),
+        (Column(name="x", kind=Kind.BOOLEAN, nullable=False), ["True", "False"], "bool"),
+        (Column(name="x", kind=Kind.DATETIME, format="%d.%m.%Y"), [0.0, np.nan], "object"),
+    ],
+)
+def test_types_of_columns_without_gaps_and_with_formats(column, cells, wanted):
+    out = typed(pd.Series(cells), column)
+    assert str(out.dtype) == wanted
+    if wanted == "object":
+        assert out[0] == "01.01.1970"

@@ -1,0 +1,65 @@
+"""Synthesizers by name, options by type."""
+
+import dataclasses
+
+import pytest
+
+from synth import registry
+from synth.errors import InputError
+from synth.models.independent import Independent
+from synth.registry import make_synthesizer, synthesizer_class
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Toy:
+    steps: "int" = 1
+    rate: "float | None" = None
+    deep: "bool" = False
+    name: "str" = "x"
+
+
+def test_known_names():
+    assert synthesizer_class("independent") is Independent
+    assert make_synthesizer("independent") == Independent()
+    with pytest.raises(InputError, match="no model 'nope'"):
+        make_synthesizer("nope")
+    with pytest.raises(InputError, match="its options are: none"):
+        make_synthesizer("independent", {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "parsed"),
+    [
+        ("steps", "12", 12),
+        ("steps", 1e3, 1000),
+        ("rate", "0.5", 0.5),
+        ("rate", "auto", None),
+        ("rate", None, None),
+        ("deep", "True", True),
+        ("deep", False, False),
+        ("name", "y", "y"),
+    ],
+)
+def test_texts_become_the_fields_type(key, value, parsed, monkeypatch):
+    monkeypatch.setattr(registry, "synthesizer_class", lambda name: Toy)
+    assert getattr(make_synthesizer("toy", {key: value}), key) == parsed
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("steps", "x"),
+        ("steps", 1.5),
+        ("steps", True),
+        ("steps", "none"),
+        ("rate", "x"),
+        ("rate", True),
+        ("rate", []),
+        ("deep", "maybe"),
+        ("y", 1),
+    ],
+)
+def test_values_of_another_type_are_refused(key, value, monkeypatch):
+    monkeypatch.setattr(registry, "synthesizer_class", lambda name: Toy)
+    with pytest.raises(InputError, match=key):
+        make_synthesizer("toy", {key: value})
