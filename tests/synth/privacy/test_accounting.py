@@ -146,6 +146,15 @@ def test_calibration_raises_the_noise_until_the_fine_grid_agrees(monkeypatch):
     assert 1.0 <= event.noise_multiplier < 1.01
 
 
+def test_calibration_gains_what_the_fine_grid_leaves(monkeypatch):
+    def fake(events, delta, interval=accounting.FINE):
+        return sum((2.4 if interval == COARSE else 2.0) / e.noise_multiplier for e in events)
+
+    monkeypatch.setattr(accounting, "epsilon_of", fake)
+    event = calibrate_noise([], sample_rate=0.1, steps=1, epsilon=2.0, delta=1e-5)
+    assert 1.0 <= event.noise_multiplier < 1.005
+
+
 def test_cross_check_of_counts_alone_is_the_closed_form():
     assert set(cross_check(counts(5, 5), 1e-6).values()) == {epsilon_of(counts(5, 5), 1e-6)}
 

@@ -20,6 +20,7 @@ def test_proposals_do_not_name_rare_values_or_exact_extremes():
             "loss": [-123.0, *[-5.0] * (n - 1)],
             "empty": [None] * n,
             "flag": [True, False] * (n // 2),
+            "huge": ["1e400"] * n,
         }
     )
     schema = draft_schema(frame)
@@ -33,6 +34,7 @@ def test_proposals_do_not_name_rare_values_or_exact_extremes():
     assert (schema["empty"].kind, schema["empty"].categories, schema["empty"].nullable) == (Kind.CATEGORY, None, True)
     assert not schema["age"].nullable
     assert schema["flag"].kind is Kind.BOOLEAN
+    assert (schema["huge"].kind, schema["huge"].bounds) == (Kind.FLOAT, None)
 
 
 def test_checks_tell_shares_and_no_values():

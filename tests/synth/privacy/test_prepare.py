@@ -93,6 +93,13 @@ def test_a_fully_declared_table_pays_only_for_bins(frame, declared, keystream):
     assert codec.schema == declared
 
 
+def test_closed_categories_alone_cost_nothing(frame, declared, keystream):
+    schema = Schema(columns=(declared["town"], declared["size"]), public_rows=400)
+    book, table, _, _ = run(frame[["town", "size"]], schema, keystream(9))
+    assert book.events == ()
+    assert table.measured == ()
+
+
 SCHEMAS = {
     "all texts": (pd.DataFrame({"a": ["x", "y"] * 300, "b": ["u"] * 600}), "histograms (not needed)"),
     "all numbers": (pd.DataFrame({"a": list(range(600)), "b": [0.5] * 600}), "category domain (not needed)"),

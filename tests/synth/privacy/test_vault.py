@@ -81,7 +81,7 @@ def test_refusals_of_the_frame_ask_for_no_entropy_and_tell_no_value(ask, script)
 @pytest.mark.parametrize("extra", [(3, "u"), (None, None), (1e300, "u"), (-7, "v"), (9, "w"), ("x", "w")])
 @pytest.mark.parametrize("ask", ["row count", "classes", "magnitudes", "levels"])
 def test_under_equal_noise_one_more_row_moves_one_count_by_one(ask, extra, keystream):
-    answers = []
+    answers, charged = [], []
     for rows in (
         ROWS.astype(object),
         pd.concat([pd.DataFrame([extra], columns=["n", "c"], dtype=object), ROWS.astype(object)]),
