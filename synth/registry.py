@@ -73,5 +73,5 @@ def _parse(value: Any, annotation: str, where: str) -> Any:
                 return value
             return {"true": True, "false": False}[str(value).lower()]
         return str(value)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise InputError(f"{where} must be of type {kind}, not {value!r}") from None

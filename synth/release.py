@@ -7,9 +7,12 @@ rows without being charged.
 from __future__ import annotations
 
 import json
+import lzma
 import os
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,7 +200,8 @@ def load(path: str | Path) -> Release:
         raise
     except (
         zipfile.BadZipFile, zipfile.LargeZipFile, safetensors.SafetensorError, SynthError,
-        OSError, EOFError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, NotImplementedError,
+        zlib.error, lzma.LZMAError, struct.error, ArithmeticError, LookupError, RecursionError, MemoryError,
+        OSError, EOFError, TypeError, ValueError, AttributeError, RuntimeError,
     ) as error:  # fmt: skip
         raise ArtifactError(
             f"{source.name} is not a whole synth model ({type(error).__name__}); copy it again, or fit again"

@@ -5,7 +5,6 @@ A fact written here costs nothing, because it is not learnt from the rows. A fac
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +14,8 @@ from synth.errors import SchemaError
 
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 MAX_CATEGORIES = 100_000
+LARGEST_INTEGER, LARGEST_NUMBER = 2**53, 1e300  # whole numbers beyond are not exact in float64
+FIRST_YEAR, LAST_YEAR = 1678, 2261  # what nanosecond timestamps hold
 
 
 class Kind(StrEnum):
@@ -119,10 +120,21 @@ def _bound(value: float | str, column: Column) -> float:
             stamp = datetime.fromisoformat(str(value))
         except ValueError:
             raise SchemaError(f"column {column.name!r}: bounds of a datetime are ISO dates such as 1990-01-31") from None
+        if not FIRST_YEAR <= stamp.year <= LAST_YEAR:
+            raise SchemaError(f"column {column.name!r}: bounds must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
         return (stamp.replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
-    if isinstance(value, str | bool) or not math.isfinite(value):
-        raise SchemaError(f"column {column.name!r}: bounds must be two finite numbers")
+    largest = LARGEST_INTEGER if column.kind is Kind.INTEGER else LARGEST_NUMBER
+    if isinstance(value, str | bool) or not -largest <= value <= largest:
+        raise SchemaError(f"column {column.name!r}: bounds must be two numbers within {largest:.0e} of zero")
     return float(value)
+
+
+def _is_format(pattern: str) -> bool:
+    try:
+        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6).strftime(pattern), pattern)
+    except ValueError:
+        return False
+    return "%" in pattern
 
 
 def _check_kind(column: Column, where: str) -> None:
@@ -137,6 +149,8 @@ def _check_kind(column: Column, where: str) -> None:
         if getattr(column, name) is not None and kind not in kinds:
             wanted = " or ".join(kinds)
             raise SchemaError(f"{where}: {name!r} goes with kind {wanted}, not with {kind or 'an undeclared kind'}")
+    if column.format is not None and not _is_format(column.format):
+        raise SchemaError(f"{where}: format must be a strftime pattern such as %Y-%m-%d")
     if kind is Kind.ORDINAL and column.categories is None:
         raise SchemaError(f"{where}: an ordinal needs its categories, lowest first")
     if kind is Kind.DECIMAL and column.precision is not None and not 0 <= column.precision <= 12:

@@ -40,7 +40,7 @@ def schema_from_sdv(metadata: dict[str, Any], table: str | None = None, where: s
         table = next(iter(tables))
     if table not in tables:
         raise SchemaError(f"{where} has no table {table!r}")
-    columns = tables[table].get("columns")
+    columns = tables[table].get("columns") if isinstance(tables[table], dict) else None
     if not isinstance(columns, dict) or not all(isinstance(c, dict) for c in columns.values()):
         raise SchemaError(f"{where}: table {table!r} has no columns")
     return Schema(columns=tuple(_column(name, facts, where) for name, facts in columns.items()), name=table)

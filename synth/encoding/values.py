@@ -7,6 +7,7 @@ everything counted afterwards at one row. Nothing here raises because of a value
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, time
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ TextArray = npt.NDArray[np.object_]
 
 TRUE_TEXTS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 FALSE_TEXTS = frozenset({"false", "f", "no", "n", "0", "0.0"})
+CLOCK_WORDS = frozenset({"now", "today"})  # pandas would read the present time
 
 
 def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
@@ -35,26 +37,48 @@ def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _per_category(series, lambda values: texts(values, missing), None)
-    gaps = series.isna().to_numpy()
-    if pd.api.types.is_bool_dtype(series.dtype):
-        out = np.where(series.fillna(False).to_numpy(dtype=bool), "True", "False").astype(object)
-    elif pd.api.types.is_float_dtype(series.dtype):
-        floats = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        whole = np.isfinite(floats) & (floats == np.trunc(floats)) & (np.abs(floats) < 2**53)
-        out = floats.astype(str).astype(object)
-        out[whole] = floats[whole].astype(np.int64).astype(str)
-    elif pd.api.types.is_object_dtype(series.dtype) or pd.api.types.is_string_dtype(series.dtype):
-        out = series.astype(object).to_numpy(copy=True)
-        rest = np.fromiter((type(v) is not str for v in out), dtype=bool, count=len(out)) & ~gaps
-        if rest.any():
-            out[rest] = [str(v) for v in out[rest]]
-        out[~gaps] = [v.strip() for v in out[~gaps]]
-    else:
-        out = series.astype(str).to_numpy(dtype=object, copy=True)
-    out[gaps] = None
-    if missing:
-        out[np.isin(out.astype(str), list(missing)) & ~gaps] = None
+    gone = frozenset(missing)
+    known: dict[str, str | None] = {}
+    out = np.empty(len(series), dtype=object)
+    for i, cell in enumerate(series.astype(object)):
+        text = _spell(cell)
+        out[i] = None if text is None or text in gone else known.setdefault(text, text)
     return out
+
+
+def _spell(cell: Any) -> str | None:
+    """One cell as text, by itself: whole-column conversions let one row change how the others are written.
+
+    Texts are cut at a NUL character, where hash tables of pandas would cut them for a whole column.
+    """
+    if isinstance(cell, str):
+        return cell.partition("\0")[0].strip()
+    if cell is None:
+        return None
+    try:
+        if isinstance(cell, datetime):
+            if cell != cell:
+                return None
+            plain = cell.tzinfo is None and cell.time() == time()
+            return cell.date().isoformat() if plain else cell.isoformat(sep=" ")
+        if isinstance(cell, float | np.floating):
+            value = float(cell)
+            if value != value:
+                return None
+            return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
+        return None if cell is pd.NA or cell is pd.NaT else str(cell).partition("\0")[0].strip()
+    except (ValueError, ArithmeticError, TypeError):
+        return None
+
+
+def _number(text: str | None) -> float:
+    """One text as a number, by itself; NaN where it is none."""
+    if text is None or not text.isascii() or "_" in text:
+        return np.nan
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
 
 
 def _per_category(series: pd.Series, read: Callable[[pd.Series], npt.NDArray[Any]], gap: Any) -> npt.NDArray[Any]:
@@ -80,8 +104,7 @@ def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatA
         return _seconds(series, column, missing)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True), dtype=np.float64)
-    as_texts = pd.Series(texts(series, missing), dtype=object)
-    return pd.to_numeric(as_texts, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.array([_number(text) for text in texts(series, missing)], dtype=np.float64)
 
 
 def _seconds(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatArray:
@@ -89,8 +112,9 @@ def _seconds(series: pd.Series, column: Column, missing: Sequence[str]) -> Float
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         stamps = series
     else:
-        as_texts = pd.Series(texts(series, missing), dtype=object)
-        stamps = pd.to_datetime(as_texts, format=column.format or "ISO8601", errors="coerce", utc=True)
+        cells = [None if text is not None and text.lower() in CLOCK_WORDS else text for text in texts(series, missing)]
+        as_texts = pd.Series(cells, dtype=object)
+        stamps = pd.to_datetime(as_texts, format=column.format or "ISO8601", errors="coerce", utc=True, cache=False)
     if getattr(stamps.dt, "tz", None) is not None:
         stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
     out = stamps.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6  # ns would overflow beyond 2262
@@ -100,11 +124,12 @@ def _seconds(series: pd.Series, column: Column, missing: Sequence[str]) -> Float
 
 def booleans(series: pd.Series, missing: Sequence[str]) -> FloatArray:
     """Cells as 1.0 (true), 0.0 (false) or NaN (missing or unreadable), shape (n,)."""
-    lowered = np.array([None if v is None else v.lower() for v in texts(series, missing)], dtype=object).astype(str)
-    out = np.full(len(lowered), np.nan)
-    out[np.isin(lowered, list(TRUE_TEXTS))] = 1.0
-    out[np.isin(lowered, list(FALSE_TEXTS))] = 0.0
-    return out
+    return np.array([_flag(text) for text in texts(series, missing)], dtype=np.float64)
+
+
+def _flag(text: str | None) -> float:
+    lowered = "" if text is None else text.lower()
+    return 1.0 if lowered in TRUE_TEXTS else 0.0 if lowered in FALSE_TEXTS else np.nan
 
 
 def check_header(frame_names: Sequence[str], schema: Schema, what: str = "the data") -> None:

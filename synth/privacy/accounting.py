@@ -15,13 +15,14 @@ from typing import Any
 
 from dp_accounting.pld import privacy_loss_distribution as pld
 from scipy.optimize import brentq
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtr
 
 from synth.errors import AccountingError, RefusedError
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
 
 COARSE, FINE = 1e-3, 1e-4
 MAX_NOISE = 1e4
+LEAST_NOISE = 0.2  # no search below: the accountant slows down and nothing is gained
 
 
 def gaussian_delta(mu: float, epsilon: float) -> float:
@@ -100,7 +101,10 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
     whole = parts[0]
     for part in parts[1:]:
         whole = whole.compose(part)
-    return float(whole.get_epsilon_for_delta(left))
+    found = float(whole.get_epsilon_for_delta(left))
+    if math.isnan(found):
+        raise AccountingError("the accountant gave no figure for these events")
+    return found
 
 
 def calibrate_noise(
@@ -124,10 +128,10 @@ def calibrate_noise(
     while over(high, COARSE) > 0:
         high *= 2
     low = high / 2
-    while low > 1e-2 and over(low, COARSE) <= 0:
+    while low > LEAST_NOISE and over(low, COARSE) <= 0:
         high, low = low, low / 2
     noise = high
-    if low > 1e-2:
+    if low > LEAST_NOISE:
         noise = float(brentq(over, low, high, args=(COARSE,), xtol=1e-4 * high))
     noise *= 1.0005
     for _ in range(3):  # the fine grid is tighter: one secant step gains most of what is left
@@ -172,7 +176,11 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
         for name, accountant in (("prv", PRVAccountant()), ("rdp", RDPAccountant())):
             accountant.history = history
             options = {"eps_error": error} if name == "prv" else {}
-            found[name] = float(accountant.get_epsilon(left, **options))
+            try:
+                found[name] = float(accountant.get_epsilon(left, **options))
+            except (ValueError, RuntimeError, OverflowError) as failure:
+                text = f"the {name.upper()} accountant failed on this run ({type(failure).__name__}); no guarantee is given"
+                raise AccountingError(text) from None
     gap = abs(found["prv"] - ours)
     if not gap <= 2 * error + tolerance * ours or not found["rdp"] >= ours * (1 - 1e-3) - 1e-3:
         raise AccountingError("two privacy accountants disagree on this run, so no guarantee is given; please report it")
@@ -196,13 +204,30 @@ def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
     return float(whole.get_epsilon_for_delta(left))
 
 
+def group_selection_delta(events: Sequence[Event], rows: int) -> float:
+    """Chance that partition selection names a value that only a group of ``rows`` rows holds.
+
+    Rows that share a value pass the threshold together: i of them with probability ``Phi(-(t + 1/2 - i) / sigma)``. The
+    worst split of the rows over values counts, per event.
+    """
+    whole = 0.0
+    for e in events:
+        if isinstance(e, PartitionSelectionEvent):
+            named = [float(ndtr(-(e.threshold + 0.5 - i) / e.sigma)) for i in range(rows + 1)]
+            worst = [0.0]
+            for k in range(1, rows + 1):
+                worst.append(max(worst[k - i] + named[i] for i in range(1, k + 1)))
+            whole += max(worst[rows], rows * e.delta)
+    return whole
+
+
 def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
     """Epsilon for somebody with ``rows`` rows (all added or removed together), same delta.
 
     Exact dominating pair: ``k`` clipped rows in a Poisson sample move the sum by a Binomial(k, q) multiple of the
     sensitivity (Charles et al. 2024, arXiv:2407.07737).
     """
-    left, mu, sgd = delta - rows * selection_delta(events), total_mu(events), _sgd(events)
+    left, mu, sgd = delta - group_selection_delta(events, rows), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
     if not sgd:

@@ -72,9 +72,10 @@ def counted_rows(noisy: int, sigma: float) -> RowCount:
         noisy: Released count.
         sigma: Standard deviation of its noise.
     """
-    low, high = 0.0, LADDER_GAP * sigma
+    gap = LADDER_GAP * sigma + 2  # the two neighbours' counts differ by one, and counts are whole
+    low, high = 0.0, gap
     while noisy >= high:
-        low, high = high, max(high + LADDER_GAP * sigma, LADDER_RATIO * high)
+        low, high = high, max(high + gap, LADDER_RATIO * high)
     middle = (low + high) / 2
     return RowCount(estimate=max(noisy, 1), rung=max(round(middle), 1), highest=math.ceil(high), public=False)
 

@@ -5,10 +5,17 @@ All events are for add-or-remove-one-unit neighbours, where the unit is a row.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from synth.errors import AccountingError
+
+
+def _require(sound: bool) -> None:
+    """Refuse parameters that an accountant would read as free, such as NaN."""
+    if not sound:
+        raise AccountingError("a privacy event has parameters outside their range")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,9 @@ class GaussianEvent:
     target: tuple[str, ...] = ()
     sigma: float
     l2_sensitivity: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.sigma < math.inf and 0 < self.l2_sensitivity < math.inf)
 
     @property
     def mu(self) -> float:
@@ -51,6 +61,9 @@ class PartitionSelectionEvent:
     threshold: int
     delta: float
 
+    def __post_init__(self) -> None:
+        _require(0 < self.sigma < math.inf and 0 < self.delta < 1 and math.isfinite(self.threshold))
+
     @property
     def mu(self) -> float:
         """Gaussian-DP parameter of the counts that are named anyway."""
@@ -72,6 +85,9 @@ class SubsampledGaussianEvent:
     noise_multiplier: float
     sample_rate: float
     steps: int
+
+    def __post_init__(self) -> None:
+        _require(0 < self.noise_multiplier < math.inf and 0 < self.sample_rate <= 1 and self.steps >= 1)
 
 
 Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent

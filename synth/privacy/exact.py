@@ -39,8 +39,6 @@ FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 def exact_value_classes(series: pd.Series, missing: tuple[str, ...]) -> IntArray:
     """Cells per class of ``VALUE_CLASSES``, shape (classes,)."""
-    if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        series = series.astype(str).where(series.notna(), None)
     cells = texts(series, missing)
     codes, values = pd.factorize(pd.Series(cells, dtype=object))
     spelled = pd.Series(values, dtype=object).astype(str)

@@ -62,13 +62,13 @@ def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
     """
     try:
         opened = gzip.open if path.suffix.lower() == ".gz" else open
-        with opened(path, "rt", encoding=encoding, newline="") as text:
+        marked = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+        with opened(path, "rt", encoding=marked, newline="") as text:
             names = next(csv.reader(text, delimiter=delimiter), [])
     except (UnicodeError, LookupError):
         raise InputError(f"{path.name} is not text in encoding {encoding!r}; pass --encoding, such as latin-1") from None
     except (OSError, EOFError, csv.Error, TypeError) as error:
         raise InputError(f"cannot read {path.name}: {type(error).__name__}; check the file and --delimiter") from None
-    names = [name.lstrip("\ufeff") for name in names]
     if not names or names == [""]:
         raise InputError(f"{path.name} is empty; it needs a header line and rows")
     if "\0" in "".join(names):
@@ -76,8 +76,9 @@ def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
     if len(names) == 1:
         other = next((d for d in LIKELY if d != delimiter and d in names[0]), None)
         if other is not None:
-            shown = "\\t" if other == "\t" else other
-            raise InputError(f"{path.name} has one column with {shown!r} in its name; pass --delimiter {shown!r}")
+            shown = "a tab" if other == "\t" else f"{other!r}"
+            flag = "$'\\t'" if other == "\t" else f"{other!r}"
+            raise InputError(f"{path.name} has one column with {shown} in its name; pass --delimiter {flag}")
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{path.name} has {len(names)} columns; at most {MAX_COLUMNS} are supported")
     for i, name in enumerate(names):
@@ -123,7 +124,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     for field in table.schema:
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
             raise InputError(f"column {field.name!r} of {path.name} holds lists, structs or bytes; flatten or drop it")
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True)
+    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     frame.columns = frame.columns.astype(str)
     return frame
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from torch import Tensor, nn
 
+from synth.errors import AccountingError
+
 
 class RowParameter(nn.Module):
     """A free parameter that every row's loss sees: handed out once per row, so that its per-row gradient is explicit.
@@ -38,6 +40,8 @@ class MaskedLinear(nn.Linear):
 
     def __init__(self, mask: Tensor, *, bias: bool = True) -> None:
         """Let through where ``mask`` (out, in) is 1. Weights start at zero."""
+        if not bool(((mask == 0) | (mask == 1)).all()):
+            raise AccountingError("a mask holds zeros and ones only")
         super().__init__(mask.shape[1], mask.shape[0], bias=bias)
         self.register_buffer("mask", mask.float(), persistent=False)
         nn.init.zeros_(self.weight)
@@ -62,7 +66,9 @@ def leaf_layers(module: nn.Module) -> Iterator[nn.Module]:
 def is_closed_form(module: nn.Module) -> bool:
     """Whether every trainable parameter of ``module`` sits in a supported layer (exact type: no overridden forward)."""
     return all(
-        type(layer) in SUPPORTED and all(p.requires_grad for p in layer.parameters(recurse=False))
+        type(layer) in SUPPORTED
+        and all(p.requires_grad for p in layer.parameters(recurse=False))
+        and not (isinstance(layer, nn.LayerNorm) and layer.bias is None)
         for layer in leaf_layers(module)
     )
 
@@ -79,14 +85,16 @@ def squared_norms(layer: nn.Module, a: Tensor | None, g: Tensor) -> Tensor:
         Shape (rows,).
     """
     if isinstance(layer, MaskedLinear) and a is not None:
-        squared = g * g
-        return ((squared @ layer.mask) * (a * a)).sum(1) + (squared.sum(1) if layer.bias is not None else 0)
+        squared = (g * g).double()  # in float64, where large inputs times small gradients neither overflow nor vanish
+        seen = ((g * g) @ layer.mask).double() * a.double().square()
+        return seen.sum(1) + (squared.sum(1) if layer.bias is not None else 0)
+    g = g.double()
     if isinstance(layer, nn.Linear) and a is not None:
-        return ((a * a).sum(1) + (layer.bias is not None)) * (g * g).sum(1)
+        return (a.double().square().sum(1) + (layer.bias is not None)) * g.square().sum(1)
     if isinstance(layer, nn.LayerNorm) and a is not None:
         normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)
-        return ((normal * g) ** 2).sum(1) + (g * g).sum(1)
-    return (g * g).flatten(1).sum(1)
+        return (normal * g).square().sum(1) + g.square().sum(1)
+    return g.square().flatten(1).sum(1)
 
 
 def weighted_sums(layer: nn.Module, a: Tensor | None, g: Tensor, weight: Tensor) -> list[Tensor]:

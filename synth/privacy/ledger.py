@@ -1,8 +1,8 @@
 """The write-ahead ledger: a mechanism's event is on disk before its noise is drawn, or the mechanism does not run.
 
-A crash can therefore only over-count. The file is append-only JSON lines; each line carries the hash of the one before,
-so that an edited or shortened history shows. Several runs may share a file; each composes its own events here (the
-composition over runs is the owner's to read with ``synth.privacy.ledger.read_ledger``).
+A crash can therefore only over-count. The file is append-only JSON lines; each line carries the hash of the one before, so
+that an edited line, or one taken out, shows (lines missing at the end do not: keep the file). Several runs may share a
+file; each composes its own events here, and their sum over runs is the owner's to read with ``read_ledger``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Ledger:
         self._path = path
         if path is not None:
             read_ledger(path)
-        self._write("run", {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row"})
+        self._write(
+            ("run", {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row"}),
+        )
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -81,21 +83,21 @@ class Ledger:
                 f"delta = {self._delta:g} is not below 1 / rows (about {1 / rows.estimate:.0e}), which would allow "
                 f"publishing a whole row; leave --delta out to get {default_delta(rows):g}"
             )
-        self._write("rows", {"rung": rows.rung, "public": rows.public, "delta": self._delta})
+        self._write(("rows", {"rung": rows.rung, "public": rows.public, "delta": self._delta}))
 
-    def charge(self, event: Event) -> None:
-        """Record an event before it runs.
+    def charge(self, *events: Event) -> None:
+        """Record events before they run: all of them or none.
 
         Raises:
-            RefusedError: It does not fit what is left. Nothing is recorded and nothing may run.
+            RefusedError: They do not fit what is left. Nothing is recorded and nothing may run.
         """
-        total = epsilon_of([*self._events, event], self.working_delta)
+        total = epsilon_of([*self._events, *events], self.working_delta)
         if not total <= self.budget.epsilon:
             raise RefusedError(
-                f"{event.what} does not fit the budget: it would bring epsilon to {total:.3g} of {self.budget.epsilon:g}"
+                f"{events[0].what} does not fit the budget: it would bring epsilon to {total:.3g} of {self.budget.epsilon:g}"
             )
-        self._write("event", event_to_dict(event))
-        self._events.append(event)
+        self._write(*(("event", event_to_dict(event)) for event in events))
+        self._events.extend(events)
 
     def spent(self) -> float:
         """Epsilon of everything charged so far, at the working delta."""
@@ -103,32 +105,51 @@ class Ledger:
 
     def close(self, outcome: str) -> None:
         """Note how the run ended; the charges stand whatever the outcome."""
-        self._write("end", {"outcome": outcome})
+        self._write(("end", {"outcome": outcome}))
 
-    def _write(self, record: str, facts: dict[str, Any]) -> None:
+    def _write(self, *records: tuple[str, dict[str, Any]]) -> None:
         if self._path is None:
             return
-        body = {"record": record, "run": self.run, "time": datetime.now(UTC).isoformat(timespec="seconds"), **facts}
         try:
             with self._path.open("a+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.seek(0)
-                body["previous"] = _last_hash(file.read())
-                file.write(_seal(body))
+                whole, broken = _whole_lines(file.read())
+                if broken:  # a line cut off by a crash: its charge never took effect
+                    file.truncate(whole[-1][1] if whole else 0)
+                previous = str(_parse(whole[-1][0], len(whole), self._path)["hash"]) if whole else GENESIS
+                for record, facts in records:
+                    time = datetime.now(UTC).isoformat(timespec="seconds")
+                    line, previous = _seal({"record": record, "run": self.run, "time": time, "previous": previous, **facts})
+                    file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise InputError(f"cannot write the ledger {str(self._path)!r}: {error.strerror}") from None
 
 
-def _seal(body: dict[str, Any]) -> bytes:
-    text = json.dumps(body, sort_keys=True)
-    return json.dumps({**body, "hash": hashlib.sha256(text.encode()).hexdigest()}, sort_keys=True).encode() + b"\n"
+def _seal(body: dict[str, Any]) -> tuple[bytes, str]:
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**body, "hash": digest}, sort_keys=True).encode() + b"\n", digest
 
 
-def _last_hash(content: bytes) -> str:
-    lines = content.splitlines()
-    return str(json.loads(lines[-1])["hash"]) if lines else GENESIS
+def _whole_lines(content: bytes) -> tuple[list[tuple[bytes, int]], bool]:
+    """Lines with the offset after each, and whether an unfinished one follows."""
+    lines, start = [], 0
+    while (end := content.find(b"\n", start)) >= 0:
+        lines.append((content[start:end], end + 1))
+        start = end + 1
+    return lines, start < len(content)
+
+
+def _parse(line: bytes, number: int, path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        if isinstance(record["hash"], str) and isinstance(record["record"], str):
+            return dict(record)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"the ledger {str(path)!r} is damaged at line {number}; restore it from a backup") from None
 
 
 def read_ledger(path: Path) -> list[dict[str, Any]]:
@@ -138,23 +159,21 @@ def read_ledger(path: Path) -> list[dict[str, Any]]:
         path: The file; one that does not exist is an empty history.
 
     Raises:
-        InputError: The file cannot be read, or a line was changed, removed or cut off.
+        InputError: The file cannot be read, or a line was changed or taken out.
     """
     if not path.exists():
         return []
     try:
-        lines = path.read_bytes().splitlines()
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            lines, _ = _whole_lines(file.read())
     except OSError as error:
         raise InputError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from None
     records, previous = [], GENESIS
-    for number, line in enumerate(lines, start=1):
-        try:
-            record = json.loads(line)
-            claimed = record.pop("hash")
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise InputError(f"the ledger {str(path)!r} is damaged at line {number}; restore it from a backup") from None
-        sealed = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-        if record.get("previous") != previous or sealed != claimed:
+    for number, (line, _) in enumerate(lines, start=1):
+        record = _parse(line, number, path)
+        claimed = record.pop("hash")
+        if record.get("previous") != previous or _seal(record)[1] != claimed:
             raise InputError(f"the ledger {str(path)!r} was altered at line {number}; restore it from a backup")
         previous = claimed
         records.append(record)

@@ -40,6 +40,8 @@ def exact_hooks_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_
         except (NotImplementedError, ValueError) as error:
             raise AccountingError(f"a layer of the network has no per-row gradients: {type(error).__name__}") from None
         try:
+            for p in parameters:
+                p.grad = None  # backward adds in place to what is there
             losses = loss(hooked, codes)
             if losses.shape != (len(codes),):
                 raise AccountingError("a private loss returns one number per row, shape (rows,)")

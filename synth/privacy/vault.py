@@ -77,6 +77,9 @@ class _Sealed:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("private rows cannot be pickled or copied")
 
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("private rows cannot be pickled or copied")
+
     def __len__(self) -> NoReturn:
         raise TypeError("the number of private rows is not public; use the paid row count")
 
@@ -221,8 +224,7 @@ class PrivateTable(_Sealed):
         """
         sigma = sigma_for(self.ledger, share, len(subsets))
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
-        for names in subsets:
-            self.ledger.charge(GaussianEvent(what=what, target=tuple(names), sigma=sigma))
+        self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names in subsets))
         return [self._measure(tuple(names), sigma) for names in subsets]
 
     def noisy_marginals_with_rest(self, subsets: Sequence[tuple[str, ...]]) -> list[Measurement]:

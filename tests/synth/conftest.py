@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from torch import nn
 
 from synth.privacy.budget import Budget
+from synth.privacy.dpsgd import NORM_MARGIN
 from synth.privacy.layers import MaskedLinear, RowParameter
 from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema
@@ -88,7 +89,7 @@ def single_row_sum(module, loss, codes, clip):
         flat = torch.cat(parts).double().numpy()
         norm = np.linalg.norm(flat)
         if np.isfinite(norm):
-            total += flat * min(1.0, clip / max(norm * (1 + 1e-4), 1e-30))
+            total += flat * min(1.0, clip / max(norm * (1 + NORM_MARGIN), 1e-30))
     return total
 
 

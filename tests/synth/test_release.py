@@ -177,3 +177,16 @@ def test_a_failed_save_leaves_nothing_behind(release, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk"):
         release.save(tmp_path / "m.synth")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_flipped_bytes_give_an_artifact_error_or_a_sound_release(release, tmp_path):
+    saved = release.save(tmp_path / "m.synth")
+    rng = np.random.default_rng(0)
+    whole = saved.read_bytes()
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(len(whole)))] ^= int(rng.integers(1, 256))
+        saved.write_bytes(bytes(damaged))
+        with contextlib.suppress(ArtifactError):
+            load(saved)

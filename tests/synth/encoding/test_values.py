@@ -1,6 +1,7 @@
 """Cells to canonical form: row by row, from any source, never failing on a value."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from synth.encoding.codec import encode_column
 from synth.encoding.numeric import NumericCodec, make_axis
 from synth.encoding.values import booleans, check_header, conform, numbers, texts
 from synth.errors import InputError
+from synth.privacy.exact import exact_value_classes
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
 
 CELLS = st.lists(
@@ -133,3 +135,34 @@ def test_conform_gives_one_dtype_per_kind(frame, declared):
     assert [out[n].dtype.kind for n in declared.names] == ["f", "f", "f", "O", "O", "O", "f"]
     assert set(out["member"]) == {"True", "False"}
     assert np.isnan(conform(frame.assign(score=np.inf), declared)["score"]).all()
+
+
+ROWWISE = [
+    (pd.Series(pd.to_datetime(["2020-01-01"] * 5)), pd.Timestamp("2020-01-01 12:00")),
+    (pd.Series(["2020-01-01"] * 90), "2019-01-01\0x"),
+    (pd.Series(["1"] * 5), "1\0x"),
+    (pd.Series(["8419470095845901858"] * 3), "0.5"),
+    (pd.Series(["-1"] * 3), "18446744073709551615"),
+    (pd.Series([1.0, 2.0], dtype=object), "x"),
+    (pd.Series([1.0, 2.0], dtype=object), 10**5000),
+    (pd.Series([1.0, 2.0], dtype=object), Decimal("sNaN")),
+    (pd.Series(["2020-01-01", "2020-01-02"]), "now"),
+]
+
+
+@pytest.mark.parametrize(("cells", "extra"), ROWWISE, ids=[str(i) for i in range(len(ROWWISE))])
+@pytest.mark.parametrize("kind", [Kind.INTEGER, Kind.FLOAT, Kind.DATETIME, Kind.CATEGORY, Kind.BOOLEAN])
+def test_one_more_row_never_changes_how_the_others_are_read(cells, extra, kind):
+    column = Column(name="a", kind=kind)
+    more = pd.concat([cells.astype(object), pd.Series([extra], dtype=object)], ignore_index=True)
+    n = len(cells)
+    assert list(texts(more, ("",)))[:n] == list(texts(cells, ("",)))
+    if kind.is_numeric:
+        np.testing.assert_array_equal(numbers(more, column, ("",))[:n], numbers(cells, column, ("",)))
+    np.testing.assert_array_equal(booleans(more, ("",))[:n], booleans(cells, ("",)))
+    gained = exact_value_classes(more, ("",)) - exact_value_classes(cells, ("",))
+    assert sorted(gained) == [0] * (len(gained) - 1) + [1]
+
+
+def test_the_present_time_is_not_a_date():
+    assert np.isnan(numbers(pd.Series(["now", "today"]), Column(name="a", kind=Kind.DATETIME), ())).all()

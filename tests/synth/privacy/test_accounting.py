@@ -132,7 +132,7 @@ def test_calibration_refuses_when_nothing_is_left():
 def test_calibration_stops_lowering_the_noise_somewhere(monkeypatch):
     monkeypatch.setattr(accounting, "epsilon_of", lambda events, delta, interval=COARSE: 0.5)
     event = calibrate_noise([], sample_rate=1e-6, steps=1, epsilon=50.0, delta=1e-5)
-    assert 0 < event.noise_multiplier < 0.05
+    assert 0 < event.noise_multiplier < 2 * accounting.LEAST_NOISE
 
 
 def test_calibration_raises_the_noise_until_the_fine_grid_agrees(monkeypatch):
@@ -200,3 +200,35 @@ def test_accounting_uses_the_delta_that_selections_leave(monkeypatch):
     monkeypatch.setattr(accounting, "gaussian_epsilon", lambda mu, delta: asked.append(delta) or 1.0)
     epsilon_of([selection(1e-7)], 1e-6)
     assert asked == [pytest.approx(9e-7)]
+
+
+def test_a_group_that_shares_a_new_value_passes_the_threshold_together():
+    event = PartitionSelectionEvent(what="domain", target=("a",), sigma=2.42, threshold=14, delta=1e-7)
+    together = [norm.sf((14.5 - k) / 2.42) for k in (1, 2, 5)]
+    found = [accounting.group_selection_delta([event], k) for k in (1, 2, 5)]
+    assert found[2] >= together[2] > 5 * event.delta
+    assert all(f >= t for f, t in zip(found, together, strict=True))
+    assert math.isinf(accounting.group_epsilon([event], 1e-6, 5))
+
+
+def test_a_failing_accountant_refuses(monkeypatch):
+    from opacus.accountants import PRVAccountant
+
+    def fail(*_, **__):
+        raise ValueError("no")
+
+    monkeypatch.setattr(PRVAccountant, "get_epsilon", fail)
+    event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
+    with pytest.raises(AccountingError, match="PRV accountant failed"):
+        accounting.cross_check([event], 1e-6)
+
+
+def test_no_figure_is_no_guarantee(monkeypatch):
+    class Silent:
+        def get_epsilon_for_delta(self, _):
+            return float("nan")
+
+    monkeypatch.setattr(accounting, "_sgd_pld", lambda *_: Silent())
+    event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
+    with pytest.raises(AccountingError, match="no figure"):
+        accounting.epsilon_of([event], 1e-6)

@@ -38,7 +38,7 @@ def test_ordinary_budgets_pass():
 
 @given(st.integers(0, 10**9), st.floats(0.7, 1000))
 def test_at_most_two_neighbouring_rungs_are_within_reach_of_a_table_and_its_neighbour(rows, sigma):
-    reach = LADDER_GAP / 2 * sigma - 1  # a unit of slack: rounding and the neighbour's extra row
+    reach = LADDER_GAP / 2 * sigma
     noisy = (math.ceil(rows - reach), math.floor(rows + 1 + reach))
     rungs = {counted_rows(n, sigma).rung for n in (*noisy, rows, rows + 1, *range(noisy[0], noisy[1], max(1, int(sigma))))}
     assert len(rungs) <= 2

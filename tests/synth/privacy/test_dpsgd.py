@@ -13,6 +13,7 @@ from synth.privacy.dpsgd import NoisyGradient, SgdPlan, check_signal, clip_facto
 from synth.privacy.layers import RowParameter
 from synth.privacy.mechanisms import grid_bits
 from synth.privacy.opacus_bridge import exact_hooks_sum
+from synth.privacy.randomness import os_entropy
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -293,3 +294,11 @@ def test_row_parameter_sums_its_gradient_per_row(slow_sum):
 
     codes = torch.tensor([[1, 2, 3, 4], [0, 0, 1, 0]])
     np.testing.assert_allclose(exact_closed_form_sum(Mean(), loss, codes, 1.0), slow_sum(Mean(), loss, codes, 1.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(3, affine=False), nn.BatchNorm1d(3), nn.Dropout(0.5)])
+def test_layers_that_mix_rows_or_draw_predictable_masks_are_refused(layer):
+    module = nn.Sequential(nn.Linear(3, 3), layer)
+    plan = SgdPlan(steps=1, sample_rate=0.5, divisor=1.0)
+    with pytest.raises(AccountingError, match="not allowed where rows pass"):
+        NoisyGradient(module, lambda m, c, _: m(c.float()).sum(1), plan, 1.0, lambda: np.zeros((2, 3)), os_entropy)

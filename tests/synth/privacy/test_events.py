@@ -43,3 +43,22 @@ def test_mu_is_sensitivity_over_noise():
 def test_unknown_events_and_fields_are_refused(facts):
     with pytest.raises(AccountingError):
         event_from_dict(facts)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GaussianEvent(what="x", sigma=float("nan")),
+        lambda: GaussianEvent(what="x", sigma=float("inf")),
+        lambda: GaussianEvent(what="x", sigma=0.0),
+        lambda: GaussianEvent(what="x", sigma=1.0, l2_sensitivity=0.0),
+        lambda: PartitionSelectionEvent(what="x", target=("a",), sigma=1.0, threshold=3, delta=-1.0),
+        lambda: PartitionSelectionEvent(what="x", target=("a",), sigma=1.0, threshold=3, delta=0.0),
+        lambda: SubsampledGaussianEvent(what="x", noise_multiplier=float("nan"), sample_rate=0.1, steps=1),
+        lambda: SubsampledGaussianEvent(what="x", noise_multiplier=1.0, sample_rate=0.0, steps=1),
+        lambda: SubsampledGaussianEvent(what="x", noise_multiplier=1.0, sample_rate=0.1, steps=0),
+    ],
+)
+def test_parameters_that_would_read_as_free_are_refused(make):
+    with pytest.raises(AccountingError, match="outside their range"):
+        make()

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from synth.errors import AccountingError
 from synth.privacy.layers import MaskedLinear, RowParameter, is_closed_form, leaf_layers, squared_norms, weighted_sums
 
 MASK = torch.tensor([[1, 0, 1], [0, 1, 1]])
@@ -74,3 +75,18 @@ def test_only_exact_types_without_frozen_parts_have_a_closed_form():
 def test_layers_come_in_the_order_of_the_parameters():
     net = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.LayerNorm(3), RowParameter(torch.ones(1))))
     assert [p for layer in leaf_layers(net) for p in layer.parameters(recurse=False)] == list(net.parameters())
+
+
+def test_a_mask_holds_zeros_and_ones_only():
+    with pytest.raises(AccountingError, match="zeros and ones"):
+        MaskedLinear(torch.tensor([[0.5]]))
+
+
+def test_layer_norm_without_a_bias_has_no_closed_form_here():
+    assert not is_closed_form(nn.LayerNorm(3, bias=False))
+    assert is_closed_form(nn.LayerNorm(3))
+
+
+def test_norms_survive_large_inputs_with_tiny_gradients():
+    layer, a, g = nn.Linear(1, 1, bias=False), torch.tensor([[5e17]]), torch.tensor([[2.4e-23]])
+    assert float(squared_norms(layer, a, g)) == pytest.approx((5e17 * 2.4e-23) ** 2, rel=1e-5)

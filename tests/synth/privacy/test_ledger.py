@@ -129,12 +129,27 @@ def test_changed_and_removed_lines_show(tmp_path, line, harm):
         Ledger(BUDGET, path)
 
 
-def test_a_last_line_cut_short_by_a_crash_shows(tmp_path):
+def test_a_last_line_cut_short_by_a_crash_never_took_effect(tmp_path):
     path = tmp_path / "l"
     run_of(path)
+    whole = read_ledger(path)
     path.write_bytes(path.read_bytes()[:-30])
-    with pytest.raises(InputError, match="damaged at line 5"):
-        read_ledger(path)
+    assert read_ledger(path) == whole[:-1]
+    run_of(path)  # the next run clears the stump and goes on with the chain
+    assert read_ledger(path)[: len(whole) - 1] == whole[:-1]
+    assert len(read_ledger(path)) == 2 * len(whole) - 1
+
+
+def test_several_events_are_charged_together_or_not_at_all(tmp_path):
+    path = tmp_path / "l"
+    ledger = Ledger(BUDGET, path)
+    before = path.read_bytes()
+    small, large = GaussianEvent(what="small", sigma=1000.0), GaussianEvent(what="large", sigma=0.001)
+    with pytest.raises(RefusedError):
+        ledger.charge(small, large)
+    assert (ledger.events, path.read_bytes()) == ((), before)
+    ledger.charge(small, small)
+    assert [r["record"] for r in read_ledger(path)] == ["run", "event", "event"]
 
 
 def test_swapped_lines_show(tmp_path):
@@ -154,7 +169,7 @@ def test_a_directory_is_no_ledger(tmp_path):
 
 def _append(book, count):
     for _ in range(count):
-        book._write("event", {"what": "x" * 3000})
+        book._write(("event", {"what": "x" * 3000}))
 
 
 def test_concurrent_appends_keep_the_chain(tmp_path):
@@ -168,3 +183,14 @@ def test_concurrent_appends_keep_the_chain(tmp_path):
         worker.join()
         assert worker.exitcode == 0
     assert len(read_ledger(path)) == 1 + 4 * 12
+
+
+@pytest.mark.parametrize("line", ['{"hash": 3, "record": "run"}', "[]", "{}", "\\xff", "null"])
+def test_lines_that_are_no_records_show(tmp_path, line):
+    path = tmp_path / "l"
+    run_of(path)
+    path.write_bytes(path.read_bytes() + line.encode() + b"\n")
+    with pytest.raises(InputError, match="damaged at line"):
+        read_ledger(path)
+    with pytest.raises(InputError, match="damaged at line"):
+        run_of(path)

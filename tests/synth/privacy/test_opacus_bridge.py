@@ -69,3 +69,11 @@ def test_a_failing_loss_leaves_no_hooks_behind():
         exact_hooks_sum(module, fails, CODES, 1.0)
     assert not module._forward_hooks
     assert np.isfinite(exact_hooks_sum(module, square, CODES, 1.0)).all()
+
+
+def test_a_gradient_that_stands_there_is_left_alone():
+    module = nn.Linear(3, 1)
+    for p in module.parameters():
+        p.grad = torch.full_like(p, 5.0)
+    exact_hooks_sum(module, lambda m, c: m(c.float()).sum(1) * 1e6, torch.ones(4, 3), 1.0)
+    assert all(bool((p.grad == 5.0).all()) for p in module.parameters())

@@ -284,3 +284,9 @@ def test_rows_do_not_print(kind, ledger):
     assert sorted(private) in (["__entropy", "__frame"], ["__codes", "__entropy"])
     held = [getattr(sealed, a) for a in public if not callable(getattr(sealed, a))]
     assert not any(isinstance(v, np.ndarray | pd.DataFrame | pd.Series) for v in held)
+
+
+def test_no_state_is_handed_out(ledger):
+    table = PrivateTable(np.zeros((2, 1), dtype=np.int64), Domain(names=("a",), sizes=(1,)), declared_rows(2), ledger)
+    with pytest.raises(TypeError, match="pickled or copied"):
+        table.__getstate__()

@@ -1,0 +1,70 @@
+import html
+import re
+
+import pytest
+
+from synth.api import fit
+from synth.card import card_html, sections, spending
+from synth.receipt import LIMITS
+from synth.schema import Column, Kind, Schema
+
+
+@pytest.fixture(scope="module")
+def release(frame):
+    return fit(frame[["age", "town", "pay"]], epsilon=3.0, model="independent", seed=0)
+
+
+def test_the_promise_comes_first_and_the_limits_last(release):
+    found = sections(release.receipt, release.schema)
+    assert list(found) == ["Promise", "Other readings of the same release", "What was done", "Limits"]
+    promise = dict(found["Promise"])
+    assert promise["epsilon"] == "3"
+    assert promise["delta"] == f"{release.receipt.delta:g}"
+    assert "add or remove one row" in promise["protects"]
+    assert [text for _, text in found["Limits"]] == list(LIMITS)
+
+
+def test_what_was_learnt_is_told(release):
+    done = dict(sections(release.receipt, release.schema)["What was done"])
+    assert "age (" in done["learnt with budget"]
+    assert "noisy count" in done["rows"]
+    assert done["columns"] == "3"
+
+
+def test_groups_are_weaker_than_one(release):
+    r = release.receipt
+    assert r.epsilon_spent < r.group_epsilon["2"] < r.group_epsilon["5"]
+    other = dict(sections(r, release.schema)["Other readings of the same release"])
+    assert other["epsilon for somebody with 2 rows"] == f"{r.group_epsilon['2']:.3g}"
+
+
+def test_spending_adds_up(release):
+    rows = spending(release.receipt)
+    assert sum(row["times"] for row in rows) == len(release.receipt.events)
+    assert sum(row["share"] for row in rows) == pytest.approx(1.0)
+    assert {"row count", "one-way table"} <= {row["what"] for row in rows}
+
+
+def test_no_finite_figure_is_said_in_words(release):
+    import dataclasses
+
+    receipt = dataclasses.replace(release.receipt, replace_one_epsilon=None)
+    text = dict(sections(receipt, release.schema)["Other readings of the same release"])
+    assert "no finite figure" in text["epsilon if neighbours replace one row"]
+
+
+def test_the_page_stands_alone_and_escapes(frame):
+    nasty = "<script>alert('x')</script>"
+    table = frame[["town"]].rename(columns={"town": nasty})
+    schema = Schema(
+        columns=(Column(name=nasty, kind=Kind.CATEGORY, categories=("Aix", "Ulm"), description="a & <b>"),),
+        name="<i>t</i>",
+        public_rows=400,
+    )
+    release = fit(table, epsilon=1.0, schema=schema, model="independent")
+    page = card_html(release.receipt, release.schema)
+    assert nasty not in page
+    assert html.escape(nasty, quote=False)[:14] in page
+    assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=", page)
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "declared public" in page
