@@ -53,7 +53,8 @@ def fit(
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
     Args:
-        data: A frame, or a file (CSV, TSV, also gzipped; Parquet).
+        data: A file (CSV, TSV, also gzipped; Parquet) or a frame. The dtypes of a frame count as public facts: where
+            pandas inferred them from the rows, as ``read_csv`` does, give the file instead.
         epsilon: The whole budget: domains, bounds, row count and training included.
         delta: Default: ``1 / (10 n^1.1)`` of the paid row count, at most 1e-5.
         schema: Public facts; what is missing is learnt from the same budget.
@@ -109,8 +110,8 @@ def _frame(data: pd.DataFrame | str | Path, progress: Progress, delimiter: str |
         return read_table(Path(data), delimiter=delimiter, encoding=encoding)
     if not isinstance(data, pd.DataFrame):
         raise InputError(f"data must be a pandas frame or a path, not {type(data).__name__}")
-    if len(data) == 0 or len(data.columns) == 0:
-        raise InputError("the table is empty: it needs columns and rows")
+    if len(data.columns) == 0:
+        raise InputError("the table has no columns")
     return data
 
 

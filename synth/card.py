@@ -23,7 +23,7 @@ def sections(receipt: Receipt, schema: Schema) -> dict[str, list[tuple[str, str]
             ("covers", "everything learnt from the rows: counts, domains, bounds, bins and training"),
             ("against", "anybody who holds this file and any number of synthetic rows"),
         ],
-        "Other readings of the same release": [
+        "Other readings, for the mechanisms that ran": [
             ("epsilon if neighbours replace one row", _epsilon(receipt.replace_one_epsilon)),
             *groups,
         ],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
 from synth.errors import AccountingError
 from synth.privacy import accounting
-from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, event_to_dict
+from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, event_from_dict, event_to_dict
 from synth.privacy.ledger import Ledger
 
 GROUPS = (2, 5)
@@ -71,16 +72,56 @@ class Receipt:
 
     @staticmethod
     def from_dict(facts: dict[str, Any]) -> Receipt:
-        """The inverse of ``to_dict``; raises ``TypeError`` or ``ValueError`` on anything else."""
-        names = {f.name for f in fields(Receipt)}
-        if set(facts) != names:
+        """The inverse of ``to_dict``. The receipt is not signed: it says what its maker says.
+
+        Raises:
+            ValueError: Unknown or missing fields, wrong types, or control characters in a text.
+        """
+        kinds = {f.name: _CHECKS[str(f.type)] for f in fields(Receipt)}
+        if not isinstance(facts, dict) or set(facts) != set(kinds):
             raise ValueError("fields of the receipt")
-        for key in ("epsilon", "delta", "epsilon_spent"):
-            if not isinstance(facts[key], int | float) or isinstance(facts[key], bool):
-                raise TypeError(key)
-        if not isinstance(facts["rows"], int) or not isinstance(facts["events"], list):
-            raise TypeError("receipt")
+        wrong = [name for name, check in kinds.items() if not check(facts[name])]
+        if wrong:
+            raise ValueError(f"receipt field {wrong[0]}")
+        for event in facts["events"]:
+            event_from_dict({key: value for key, value in event.items() if key != "share_of_counts"})
         return Receipt(**facts)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_map(value: Any, check: Callable[[Any], bool]) -> bool:
+    return isinstance(value, dict) and all(_is_text(key) and check(item) for key, item in value.items())
+
+
+def _is_event(value: Any) -> bool:
+    plain: Callable[[Any], bool] = lambda v: _is_number(v) or _is_text(v) or _is_texts(v)  # noqa: E731
+    return _is_map(value, plain)
+
+
+_CHECKS: dict[str, Callable[[Any], bool]] = {
+    "float": _is_number,
+    "float | None": lambda v: v is None or _is_number(v),
+    "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
+    "bool": lambda v: isinstance(v, bool),
+    "str": _is_text,
+    "list[str]": _is_texts,
+    "list[dict[str, Any]]": lambda v: isinstance(v, list) and all(map(_is_event, v)),
+    "dict[str, float]": lambda v: _is_map(v, _is_number),
+    "dict[str, float | None]": lambda v: _is_map(v, lambda item: item is None or _is_number(item)),
+    "dict[str, str]": lambda v: _is_map(v, _is_text),
+    "dict[str, list[str]]": lambda v: _is_map(v, _is_texts),
+}
 
 
 def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]]) -> Receipt:

@@ -134,23 +134,24 @@ class atomic_path:
         """See ``Release.save`` for the errors."""
         check_writable(target, force=force)
         self._target = target
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        self._temporary = Path(name)
 
     def __enter__(self) -> Path:
+        handle, name = tempfile.mkstemp(prefix=f".{self._target.name}.", suffix=self._target.suffix, dir=self._target.parent)
+        os.close(handle)
+        self._temporary = Path(name)
         return self._temporary
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
+        try:
+            if kind is None:
+                with self._temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                mask = os.umask(0)
+                os.umask(mask)
+                self._temporary.chmod(0o666 & ~mask)
+                self._temporary.replace(self._target)
+        finally:
             self._temporary.unlink(missing_ok=True)
-            return
-        with self._temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        self._temporary.chmod(0o666 & ~mask)
-        self._temporary.replace(self._target)
 
 
 def check_writable(target: Path, *, force: bool) -> None:

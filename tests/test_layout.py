@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from synth.cli.main import app
 
 import synth
+from synth.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(p for package in ("synth", "evaluation") for p in (ROOT / package).rglob("*.py"))
@@ -136,7 +136,9 @@ def test_nothing_executes_data(source):
 def test_only_the_benchmark_prints(source):
     if source.parent == ROOT / "evaluation" / "bench":
         return
-    assert "print" not in {n.func.id for n in ast.walk(tree(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert "print" not in {
+        n.func.id for n in ast.walk(tree(source)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)
+    }
 
 
 def test_no_assert_and_no_global_noise(source):

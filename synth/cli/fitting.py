@@ -170,6 +170,7 @@ def inspect(
     """Show the release card: what was promised, what was spent, how it was checked, what it does not cover."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     from synth.card import card_html, sections, spending
     from synth.release import atomic_path, load
@@ -186,11 +187,11 @@ def inspect(
     for title, lines in sections(release.receipt, release.schema).items():
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
         for what, value in lines:
-            table.add_row(what, value)
-        out.print(table, markup=False)
+            table.add_row(Text(what), Text(value))
+        out.print(table)
     table = Table("purpose", "mechanism", "noise", "times", title="Where the budget went", box=box.SIMPLE, title_justify="left")
     for row in spending(release.receipt):
-        table.add_row(row["what"], row["mechanism"], row["noise"], str(row["times"]))
+        table.add_row(Text(row["what"]), Text(row["mechanism"]), Text(row["noise"]), str(row["times"]))
     out.print(table)
     if html is not None:
         out.print(f"card: {html}", markup=False)

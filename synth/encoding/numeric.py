@@ -61,6 +61,7 @@ def make_axis(column: Column, bounds: tuple[float, float], cells: int = FINE_CEL
         scale = max(abs(low), abs(high)) * LINEAR_SHARE
         edges = scale * np.sinh(np.linspace(np.arcsinh(low / scale), np.arcsinh(high / scale), cells + 1))
         edges[0], edges[-1] = low, high
+        edges = np.unique(np.clip(edges, low, high))  # a range of few floats has fewer cells
     if step and values is not None and values > cells:  # borders halfway between grid values
         inner = np.unique(np.floor(edges[1:-1] / step) * step + step / 2)
         inner = inner[(inner > low) & (inner < high)]

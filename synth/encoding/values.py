@@ -7,7 +7,7 @@ everything counted afterwards at one row. Nothing here raises because of a value
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ TextArray = npt.NDArray[np.object_]
 
 TRUE_TEXTS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 FALSE_TEXTS = frozenset({"false", "f", "no", "n", "0", "0.0"})
+BOOLEAN_NUMBERS: dict[str | None, float] = {"True": 1.0, "False": 0.0}
 CLOCK_WORDS = frozenset({"now", "today"})  # pandas would read the present time
 
 
@@ -38,6 +39,8 @@ def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
     if isinstance(series.dtype, pd.CategoricalDtype):
         return _per_category(series, lambda values: texts(values, missing), None)
     gone = frozenset(missing)
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        return np.array([_spell_stamp(stamp) for stamp in _plain_stamps(series)], dtype=object)
     known: dict[str, str | None] = {}
     out = np.empty(len(series), dtype=object)
     for i, cell in enumerate(series.astype(object)):
@@ -56,11 +59,8 @@ def _spell(cell: Any) -> str | None:
     if cell is None:
         return None
     try:
-        if isinstance(cell, datetime):
-            if cell != cell:
-                return None
-            plain = cell.tzinfo is None and cell.time() == time()
-            return cell.date().isoformat() if plain else cell.isoformat(sep=" ")
+        if isinstance(cell, date):
+            return _spell_stamp(_plain_stamp(cell))
         if isinstance(cell, float | np.floating):
             value = float(cell)
             if value != value:
@@ -71,8 +71,34 @@ def _spell(cell: Any) -> str | None:
         return None
 
 
+def _plain_stamps(series: pd.Series) -> npt.NDArray[np.datetime64]:
+    """A datetime column in UTC without a zone, microseconds."""
+    if series.dt.tz is not None:
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    return series.to_numpy().astype("datetime64[us]")
+
+
+def _plain_stamp(cell: date) -> np.datetime64:
+    """One date or datetime in UTC without a zone, microseconds; NaT where it is none."""
+    if cell != cell:
+        return np.datetime64("NaT", "us")
+    if isinstance(cell, datetime) and cell.tzinfo is not None:
+        cell = cell.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(cell.isoformat(), "us")
+
+
+def _spell_stamp(stamp: np.datetime64) -> str | None:
+    """``2020-01-31`` at midnight, else ``2020-01-31 12:00:00``, with microseconds where there are any."""
+    if np.isnat(stamp):
+        return None
+    day, _, clock = str(np.datetime_as_string(stamp, unit="us")).partition("T")
+    return day if clock == "00:00:00.000000" else f"{day} {clock.removesuffix('.000000')}"
+
+
 def _number(text: str | None) -> float:
-    """One text as a number, by itself; NaN where it is none."""
+    """One text as a number, by itself; NaN where it is none. ``True`` and ``False`` count as 1 and 0."""
+    if text in BOOLEAN_NUMBERS:
+        return BOOLEAN_NUMBERS[text]
     if text is None or not text.isascii() or "_" in text:
         return np.nan
     try:
@@ -108,17 +134,19 @@ def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatA
 
 
 def _seconds(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatArray:
-    stamps: pd.Series
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        stamps = series
+        stamps = _plain_stamps(series)
     else:
         cells = [None if text is not None and text.lower() in CLOCK_WORDS else text for text in texts(series, missing)]
-        as_texts = pd.Series(cells, dtype=object)
-        stamps = pd.to_datetime(as_texts, format=column.format or "ISO8601", errors="coerce", utc=True, cache=False)
-    if getattr(stamps.dt, "tz", None) is not None:
-        stamps = stamps.dt.tz_convert("UTC").dt.tz_localize(None)
-    out = stamps.to_numpy().astype("datetime64[us]").astype(np.int64) / 1e6  # ns would overflow beyond 2262
-    out[stamps.isna().to_numpy()] = np.nan
+        read = pd.to_datetime(
+            pd.Series(cells, dtype=object), format=column.format or "ISO8601", errors="coerce", utc=True, cache=False
+        )
+        stamps = _plain_stamps(read)
+        for i, cell in enumerate(series.astype(object)):  # dates that are no texts need no format
+            if isinstance(cell, date):
+                stamps[i] = _plain_stamp(cell)
+    out = stamps.astype(np.int64) / 1e6
+    out[np.isnat(stamps)] = np.nan
     return np.asarray(out, dtype=np.float64)
 
 

@@ -21,6 +21,7 @@ from synth.errors import AccountingError, RefusedError
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
 
 COARSE, FINE = 1e-3, 1e-4
+NOISE_GRID = 1e5  # calibrated noise is rounded up to it: last bits of a float tell nothing
 MAX_NOISE = 1e4
 LEAST_NOISE = 0.2  # no search below: the accountant slows down and nothing is gained
 
@@ -47,7 +48,7 @@ def gaussian_epsilon(mu: float, delta: float) -> float:
 
 def total_mu(events: Sequence[Event]) -> float:
     """Root of the sum of squared ``mu`` of all counts."""
-    return math.sqrt(sum(e.mu**2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent)))
+    return math.sqrt(math.fsum(e.mu**2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent)))
 
 
 def selection_delta(events: Sequence[Event]) -> float:
@@ -143,8 +144,9 @@ def calibrate_noise(
         if abs(better / noise - 1) < 5e-4 and slack <= 0:
             break
         noise = better
+    noise = math.ceil(noise * NOISE_GRID) / NOISE_GRID
     while over(noise, FINE) > 0:
-        noise *= 1.002
+        noise = math.ceil(noise * 1.002 * NOISE_GRID) / NOISE_GRID
     return SubsampledGaussianEvent(what=what, noise_multiplier=noise, sample_rate=sample_rate, steps=steps)
 
 

@@ -2,7 +2,7 @@
 
 Why rungs. Noise levels, sample rate and steps of later mechanisms depend on the row count, so they would depend on a
 noisy answer. Adaptive choices may break a fixed-parameter composition theorem, so the noisy count is first rounded to a
-*rung* of a public ladder whose gaps exceed sixteen standard deviations of the count's noise. Up to a chance below 1e-14
+*rung* of a public ladder whose gaps exceed sixteen standard deviations of the count's noise. Up to a chance below 1e-13
 at most two neighbouring rungs can occur for a table and its neighbour. Later parameters are fixed functions of the rung,
 so delta(total) <= sum over the two rungs of the delta of the fixed composition run on that rung. Each is calibrated to
 half of a delta the user chose. Where delta itself comes from the rung (it falls by less than 2.4 from one rung to the
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from synth.errors import InputError
 
-NUMERICAL_SLACK = 1e-14  # covers the samplers' 2^-64 words, tails of the ladder argument; subtracted from delta
+NUMERICAL_SLACK = 1e-13  # covers the samplers' 2^-64 words, tails of the ladder argument; subtracted from delta
 REFERENCE_DELTA = 1e-6  # scales the row count's noise while delta is still unknown
 LADDER_GAP = 16.0  # in standard deviations of the count
 LADDER_RATIO = 1.25

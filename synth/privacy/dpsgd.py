@@ -200,7 +200,8 @@ def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max
 
     hooks = [layer.register_forward_hook(record) for layer in layers]
     try:
-        losses = loss(module, codes)
+        with torch.autocast("cpu", enabled=False):  # a caller's bfloat16 would void the margin of the norms
+            losses = loss(module, codes)
     finally:
         for hook in hooks:
             hook.remove()

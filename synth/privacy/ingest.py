@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from synth.encoding.values import check_header
+from synth.encoding.values import check_header, numbers
 from synth.errors import InputError
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.vault import PrivateFrame
-from synth.schema import Schema, undeclared
+from synth.schema import DEFAULT_MISSING, Column, Kind, Schema, undeclared
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
 LIKELY = (";", "\t", "|", ",")
 MAX_COLUMNS = 10_000
+BLOCK_BYTES = 1 << 24  # the parser wants a line to fit in a block
 
 
 def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> pd.DataFrame:
@@ -35,7 +36,8 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf
         encoding: Of a text file.
 
     Raises:
-        InputError: The file cannot be read as a table with unique column names and at least one row.
+        InputError: The file cannot be read as a table with unique column names. No rows are no error: that an empty
+            table is empty, and one with a row is not, shows in the paid row count or not at all.
     """
     if path.is_dir():
         raise InputError(f"{str(path)!r} is a directory; name the file in it")
@@ -49,8 +51,6 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf
         frame = _read_text(path, delimiter if delimiter is not None else DELIMITERS.get(suffix, ","), encoding)
     else:
         raise InputError(f"files of type {suffix!r} are not read; use .csv, .tsv (also .gz) or .parquet")
-    if len(frame) == 0:
-        raise InputError(f"{path.name} has a header but no rows")
     return frame
 
 
@@ -81,12 +81,26 @@ def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
             raise InputError(f"{path.name} has one column with {shown} in its name; pass --delimiter {flag}")
     if len(names) > MAX_COLUMNS:
         raise InputError(f"{path.name} has {len(names)} columns; at most {MAX_COLUMNS} are supported")
+    _check_names(names, path)
+    return names
+
+
+def _check_names(names: list[str], path: Path) -> None:
+    """Names are public, but the first line of a file without a header is not: nothing that looks like data is quoted."""
     for i, name in enumerate(names):
         if not name.strip():
             raise InputError(f"column {i + 1} of {path.name} has no name; give every column a name")
         if name in names[:i]:
-            raise InputError(f"{path.name} has two columns named {name!r}; rename one of them")
-    return names
+            shown = f"columns {names.index(name) + 1} and {i + 1}" if looks_like_data(name) else f"two columns named {name!r}"
+            text = f"{path.name} has {shown}" + (" with one name" if looks_like_data(name) else "")
+            raise InputError(f"{text}; rename one of them")
+
+
+def looks_like_data(name: str) -> bool:
+    """Whether a column name reads as a number, a date or a missing value."""
+    cell = pd.Series([name], dtype=object)
+    number, stamp = Column(name="x", kind=Kind.FLOAT), Column(name="x", kind=Kind.DATETIME)
+    return name.strip() in DEFAULT_MISSING or any(numbers(cell, c, ())[0] == numbers(cell, c, ())[0] for c in (number, stamp))
 
 
 def _read_text(path: Path, delimiter: str, encoding: str) -> pd.DataFrame:
@@ -94,7 +108,9 @@ def _read_text(path: Path, delimiter: str, encoding: str) -> pd.DataFrame:
         raise InputError(f"a delimiter is one character, not {delimiter!r}")
     names = read_header(path, delimiter, encoding)
     options = {
-        "read_options": pyarrow.csv.ReadOptions(encoding=encoding, column_names=names, skip_rows=0, skip_rows_after_names=0),
+        "read_options": pyarrow.csv.ReadOptions(
+            block_size=BLOCK_BYTES, encoding=encoding, column_names=names, skip_rows=0, skip_rows_after_names=0
+        ),
         "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         "convert_options": pyarrow.csv.ConvertOptions(
             column_types={name: pa.dictionary(pa.int32(), pa.string()) for name in names}, strings_can_be_null=False
@@ -121,10 +137,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         table = pyarrow.parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
+    fields = []
     for field in table.schema:
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
             raise InputError(f"column {field.name!r} of {path.name} holds lists, structs or bytes; flatten or drop it")
-    frame: pd.DataFrame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        fields.append(field.with_type(pa.timestamp("s")) if pa.types.is_date(field.type) else field)
+    frame: pd.DataFrame = table.cast(pa.schema(fields)).to_pandas(ignore_metadata=True, integer_object_nulls=True)
     frame.columns = frame.columns.astype(str)
     return frame
 
@@ -145,6 +163,12 @@ def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, en
     if schema is None:
         if len(set(names)) < len(names):
             check_header(names, undeclared(tuple(dict.fromkeys(names))))
+        bare = next((i for i, name in enumerate(names) if looks_like_data(name)), None)
+        if bare is not None:
+            raise InputError(
+                f"the name of column {bare + 1} reads as a value: if the table lacks a header line, add one; if it is a name "
+                "indeed, declare it in a schema"
+            )
         schema = undeclared(tuple(names))
     check_header(names, schema)
     if schema.entity is not None:

@@ -124,8 +124,18 @@ class Ledger:
                     file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
+            if not whole:
+                _sync_folder(self._path.parent)
         except OSError as error:
             raise InputError(f"cannot write the ledger {str(self._path)!r}: {error.strerror}") from None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _seal(body: dict[str, Any]) -> tuple[bytes, str]:

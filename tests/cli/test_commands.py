@@ -5,12 +5,11 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
-from synth.cli.main import app
 
 import synth as package
+from synth.cli.main import app
 
 INDEPENDENT = ("--epsilon", "2", "--model", "independent")
 
@@ -89,6 +88,7 @@ def test_fit_says_what_it_did_and_what_comes_next(synth, tmp_path, data, schema,
     check_file(tmp_path / "m.synth.ledger.jsonl")
 
 
+@pytest.mark.statistical
 def test_fit_as_json(synth, tmp_path, data):
     made = tmp_path / "m.synth"
     result = synth("fit", data, *INDEPENDENT, "-o", made, "--ledger", tmp_path / "book", "--json").worked()
@@ -97,13 +97,10 @@ def test_fit_as_json(synth, tmp_path, data):
     assert facts["ledger"] == str(tmp_path / "book")
     assert (facts["synthesizer"], facts["epsilon"]) == ("independent", 2.0)
     assert 0 < facts["delta"] <= 1e-5
-    assert facts["rows"] != 3000  # noisy; equal by chance about once in a hundred runs, see below
+    assert facts["rows"] == pytest.approx(3000, abs=300)  # noisy, with a standard deviation of about 30 rows
     lines = [json.loads(line) for line in result.err.splitlines()]
     assert {"phase", "done", "total", "seconds", "epsilon_spent"} == set(lines[0])
     assert all(line["epsilon_spent"] <= 2.0 for line in lines)
-
-
-test_fit_as_json = pytest.mark.statistical(test_fit_as_json)
 
 
 def test_quiet_is_silent_on_the_side(synth, tmp_path, data, model):
@@ -169,8 +166,11 @@ def test_formats_hold_the_same_rows(synth, tmp_path, model):
         assert list(table.columns) == list(first.columns)
         for column in first:
             left, right = (pd.Series(t[column].astype(object).where(t[column].notna(), None)) for t in (first, table))
-            assert left.astype(str).str.removesuffix(".0").tolist() == right.astype(str).str.removesuffix(".0").tolist(), (name, column)
-    assert gzip.open(tmp_path / "s.csv.gz").read() == (tmp_path / "s.csv").read_bytes()
+            assert left.astype(str).str.removesuffix(".0").tolist() == right.astype(str).str.removesuffix(".0").tolist(), (
+                name,
+                column,
+            )
+    assert gzip.decompress((tmp_path / "s.csv.gz").read_bytes()) == (tmp_path / "s.csv").read_bytes()
 
 
 def test_seeds_repeat_rows_and_blocks_do_not_matter(synth, tmp_path, model):
@@ -265,7 +265,6 @@ def test_data_sets(synth):
 
 def test_the_schema_of_a_data_set_can_be_saved(synth, tmp_path):
     (tmp_path / "s.toml").write_text(synth("datasets", "show", "randhie", "--schema").worked().out)
-    assert package.read_schema(tmp_path / "s.toml").public_rows is None or True
     assert len(package.read_schema(tmp_path / "s.toml").columns) == 10
 
 
@@ -312,4 +311,4 @@ def test_names_with_spaces_and_brackets_survive(synth, tmp_path, data, schema):
     assert str(made) in result.out.splitlines()[-1]
     result = synth("sample", made, "-n", 3, "-o", place / "[x].csv", "-q").worked()
     assert str(place / "[x].csv") in result.out
-    assert np.isfinite(len(read(place / "[x].csv")))
+    assert len(read(place / "[x].csv")) == 3

@@ -36,7 +36,9 @@ def test_start_up_is_light(child_environment, code):
 
 
 def test_sampling_an_independent_model_needs_no_sdmetrics(child_environment, model, tmp_path):
-    code = f"from synth.cli.main import run; run(['sample', {str(model)!r}, '-n', '5', '-o', {str(tmp_path / 's.csv')!r}, '-q'])"
+    code = (
+        f"from synth.cli.main import run; run(['sample', {str(model)!r}, '-n', '5', '-o', {str(tmp_path / 's.csv')!r}, '-q'])"
+    )
     found = loaded(code, child_environment)
     assert "sdmetrics" not in found
     assert "sklearn" not in found
@@ -99,7 +101,7 @@ def interrupt(arguments, environment, phase, number, delay=0.0):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """A table that takes a second or so to read and prepare."""
-    n = 200_000
+    n = 60_000
     rng = np.random.default_rng(0)
     path = tmp_path_factory.mktemp("large") / "large.csv"
     numbers = np.round(rng.normal(size=(n, 6)), 5)

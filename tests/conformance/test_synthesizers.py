@@ -252,7 +252,11 @@ def test_a_seed_is_public_and_the_noise_is_not(name):
     schema = Schema(columns=tuple(EVERY_KIND[c] for c in ("age", "town", "word")), public_rows=N)
     (a, first), (b, second), (_, third) = (fitted(name, frame, schema, seed=s) for s in (5, 5, 6))
     assert first.events == second.events == third.events
-    assert any((a.fitted.tensors[k] != b.fitted.tensors[k]).any() for k in a.fitted.tensors if a.fitted.tensors[k].shape == b.fitted.tensors[k].shape)
+    assert any(
+        (a.fitted.tensors[k] != b.fitted.tensors[k]).any()
+        for k in a.fitted.tensors
+        if a.fitted.tensors[k].shape == b.fitted.tensors[k].shape
+    )
 
 
 def test_neighbours_are_treated_alike(name):
@@ -350,7 +354,9 @@ def test_the_dependence_of_two_columns_is_kept(name):
     )
     release, _ = fitted(name, frame, schema, epsilon=8.0, delta=1e-6, options={})
     rows = release.sample(20_000, seed=0)
-    real, made = (pd.crosstab(t["a"], t["b"], normalize=True).reindex(index=values, columns=values, fill_value=0) for t in (frame, rows))
+    real, made = (
+        pd.crosstab(t["a"], t["b"], normalize=True).reindex(index=values, columns=values, fill_value=0) for t in (frame, rows)
+    )
     distance = float((real - made).abs().to_numpy().sum()) / 2
     if name == "independent":
         assert distance == pytest.approx(0.675, abs=0.03)

@@ -16,7 +16,7 @@ def release(frame):
 
 def test_the_promise_comes_first_and_the_limits_last(release):
     found = sections(release.receipt, release.schema)
-    assert list(found) == ["Promise", "Other readings of the same release", "What was done", "Limits"]
+    assert list(found) == ["Promise", "Other readings, for the mechanisms that ran", "What was done", "Limits"]
     promise = dict(found["Promise"])
     assert promise["epsilon"] == "3"
     assert promise["delta"] == f"{release.receipt.delta:g}"
@@ -34,7 +34,7 @@ def test_what_was_learnt_is_told(release):
 def test_groups_are_weaker_than_one(release):
     r = release.receipt
     assert r.epsilon_spent < r.group_epsilon["2"] < r.group_epsilon["5"]
-    other = dict(sections(r, release.schema)["Other readings of the same release"])
+    other = dict(sections(r, release.schema)["Other readings, for the mechanisms that ran"])
     assert other["epsilon for somebody with 2 rows"] == f"{r.group_epsilon['2']:.3g}"
 
 
@@ -49,7 +49,7 @@ def test_no_finite_figure_is_said_in_words(release):
     import dataclasses
 
     receipt = dataclasses.replace(release.receipt, replace_one_epsilon=None)
-    text = dict(sections(receipt, release.schema)["Other readings of the same release"])
+    text = dict(sections(receipt, release.schema)["Other readings, for the mechanisms that ran"])
     assert "no finite figure" in text["epsilon if neighbours replace one row"]
 
 

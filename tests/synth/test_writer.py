@@ -83,6 +83,16 @@ def test_a_stop_leaves_what_was_there(release, tmp_path, suffix, error):
     assert target.read_text() == "before"
 
 
+def test_a_stop_at_the_last_moment_leaves_nothing(release, tmp_path, monkeypatch):
+    def stopped(handle):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("synth.release.os.fsync", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        written(release, tmp_path / "rows.csv", 3)
+    assert os.listdir(tmp_path) == []
+
+
 def test_existing_files_need_force(release, tmp_path):
     target = written(release, tmp_path / "rows.csv", 3)
     with pytest.raises(InputError, match="--force"):

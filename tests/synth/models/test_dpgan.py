@@ -23,7 +23,7 @@ def codes(n=50, seed=0):
     return torch.from_numpy(np.column_stack([rng.integers(0, k, n) for k in SIZES]) + offsets)
 
 
-@pytest.mark.parametrize("width", [9, 5])
+@pytest.mark.parametrize("width", [12, 5])
 def test_clipping_never_bites(width):
     """The gradient of a row in W is x x^T: as many ones as there are pairs of columns, so its norm is their number."""
     fold = fold_codes(ONE_WAY, width)
@@ -78,7 +78,7 @@ def test_without_noise_nothing_is_shrunk():
     assert torch.allclose(shrunk(matrix, 0.0, columns=3), matrix, atol=1e-4)
 
 
-def game(options, fold_width=9, rows=10_000, noise=0.0):
+def game(options, fold_width=12, rows=10_000, noise=0.0):
     fold = fold_codes(ONE_WAY, fold_width)
     return _Game(options, ONE_WAY, fold, Critic(int(fold.max()) + 1), noise, rows, public())
 

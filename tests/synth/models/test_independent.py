@@ -24,7 +24,9 @@ def test_it_spends_everything_on_one_way_tables():
     assert all(isinstance(e, GaussianEvent) and len(e.target) == 1 for e in book.events)
     assert 0.99 < book.spent() <= 1.0
     assert fitted.facts == {}
-    assert fitted.tensors["one_way"] == pytest.approx(pack([np.bincount(codes[:, 0], minlength=3) / n, np.bincount(codes[:, 1]) / n]), abs=0.02)
+    assert fitted.tensors["one_way"] == pytest.approx(
+        pack([np.bincount(codes[:, 0], minlength=3) / n, np.bincount(codes[:, 1]) / n]), abs=0.02
+    )
 
 
 @pytest.mark.statistical

@@ -30,7 +30,7 @@ def write(path, content):
         ("a.txt", "x;y\n1;u\n2;\n", {"delimiter": ";"}),
         ("a", '"x","y"\n"1","u"\n2,""\n', {}),
         ("a.csv", "\ufeffx,y\n1,u\n2,\n", {}),
-        ("a.csv.gz", gzip.compress(b"x,y\n1,u\n2,\n"), {}),
+        ("a.csv.gz", gzip.compress(b"x,y\n1,u\n2,\n", mtime=0), {}),
         ("a.csv", "x,y\n1,u\n2,\n".encode("utf-16"), {"encoding": "utf-16"}),
     ],
 )
@@ -51,7 +51,6 @@ def test_quoted_newlines_delimiters_and_other_alphabets(tmp_path):
     [
         ("a.csv", "", {}, "is empty"),
         ("a.csv", "\n", {}, "is empty"),
-        ("a.csv", "x,y\n", {}, "no rows"),
         ("a.csv", f"x;y\n1;{SECRET}\n", {}, "pass --delimiter ';'"),
         ("a.csv", f"x\ty\n1\t{SECRET}\n", {}, "in its name; pass --delimiter"),
         ("a.csv", f"x,x\n1,{SECRET}\n", {}, "two columns named 'x'"),
@@ -118,12 +117,29 @@ def opened(frame, schema=None):
 
 
 def test_columns_are_put_in_schema_order_and_the_callers_frame_is_left_alone():
-    frame = pd.DataFrame({2: [SECRET], 1: [3]}, index=[5])
+    frame = pd.DataFrame({"2": [SECRET], "1": [3]}, index=[5])
     private = opened(frame, Schema(columns=(Column(name="1"), Column(name="2"))))
     inner = private._PrivateFrame__frame
     assert list(inner.columns) == ["1", "2"]
-    assert list(frame.columns) == [2, 1]
-    assert opened(frame).schema.names == ("2", "1")
+    assert list(frame.columns) == ["2", "1"]
+    assert opened(frame.rename(columns={"2": "b", "1": "a"})).schema.names == ("b", "a")
+
+
+@pytest.mark.parametrize("first", ["37", "2020-01-31", "NA", "-1.5e3"])
+def test_a_first_line_that_reads_as_data_is_neither_a_header_nor_quoted(tmp_path, first):
+    (tmp_path / "a.csv").write_text(f"{SECRET},{first}\n1,2\n")
+    with pytest.raises(InputError, match="column 2 reads as a value") as caught:
+        opened(read_table(tmp_path / "a.csv"))
+    assert first not in str(caught.value)
+    (tmp_path / "b.csv").write_text(f"{first},{first}\n1,2\n")
+    with pytest.raises(InputError, match="columns 1 and 2 with one name") as caught:
+        read_table(tmp_path / "b.csv")
+    assert first not in str(caught.value)
+
+
+def test_no_rows_are_no_error_here_since_one_row_would_be_none(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n")
+    assert len(read_table(tmp_path / "a.csv")) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+import json
+import os
+import signal
+
+import pytest
+
+from synth.cli.fitting import interruptible
+
+
+def test_sigterm_counts_as_ctrl_c_while_working_only():
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stopped():
+        with interruptible():
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_fit_then_sample_then_inspect(call, place, tmp_path):
+    made = tmp_path / "m.synth"
+    code, out, _ = call("fit", place / "t.csv", "-s", place / "s.toml", "-e", "1", "-m", "independent", "-o", made, "--json")
+    assert code == 0
+    facts = json.loads(out)
+    assert (facts["rows"], facts["delta"]) == (400, 1e-5)
+    code, out, _ = call("sample", made, "-n", "20", "--seed", "1", "-o", tmp_path / "s.csv", "--json")
+    assert code == 0
+    assert json.loads(out)["rows"] == 20
+    code, out, _ = call("inspect", made, "--json")
+    assert json.loads(out)["epsilon"] == 1.0
+
+
+def test_output_and_ledger_have_defaults(call, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call("fit", place / "t.csv", "-s", place / "s.toml", "-e", "1", "-m", "independent", "-q")[0] == 0
+    assert sorted(os.listdir(tmp_path)) == ["model.synth", "model.synth.ledger.jsonl"]
+    assert call("sample", "model.synth", "-q")[0] == 0
+    assert os.path.exists("synthetic.csv")
+
+
+def test_earlier_runs_are_mentioned(call, place, tmp_path):
+    arguments = ("fit", place / "t.csv", "-s", place / "s.toml", "-e", "1", "-m", "independent", "--ledger", tmp_path / "book")
+    assert "already records" not in call(*arguments, "-o", tmp_path / "a.synth")[2]
+    assert "already records 1 run(s)" in call(*arguments, "-o", tmp_path / "b.synth")[2]
+    assert "already records" not in call(*arguments, "-o", tmp_path / "c.synth", "-q")[2]
+
+
+def test_a_missing_table_or_epsilon_is_asked_for(call):
+    assert "synth fit patients.csv" in call("fit")[2]
+    assert "--epsilon" in call("fit", "t.csv")[2]
+
+
+def test_inspect_writes_a_page_only_where_asked(call, model, tmp_path):
+    code, out, _ = call("inspect", model, "--html", tmp_path / "c.html")
+    assert code == 0
+    assert f"card: {tmp_path / 'c.html'}" in out
+    assert call("inspect", model, "--html", tmp_path / "c.html")[0] == 2
+    assert call("inspect", model, "--html", tmp_path / "c.html", "--force")[0] == 0
