@@ -88,8 +88,8 @@ def fit(
         del rows
         run = Run(seed=secrets.randbits(63) if seed is None else seed, progress=progress)
         fitted = synthesizer.fit(table, run)
-        progress.phase("checking the account")
         progress.spent(book.spent())
+        progress.phase("checking the account")
         receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema))
         outcome = "done"
         filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]

@@ -144,9 +144,10 @@ def demo(
     from synth.writer import write_rows
 
     place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    if not place.is_dir():
-        raise InputError(f"{folder!r} is not a folder")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        raise InputError(f"{folder!r} is not a folder, or cannot be made one") from None
     started = time.monotonic()
     frame = read_table(dataset_path("randhie"))
     held = np.random.default_rng(0).random(len(frame)) < 0.25

@@ -74,8 +74,12 @@ def run(arguments: list[str]) -> int:
     if not debug:
         warnings.simplefilter("ignore")
     try:
-        result = typer.main.get_command(app).main(args=arguments, prog_name="synth", standalone_mode=False)
-        return int(result) if isinstance(result, int) else 0
+        command = typer.main.get_command(app)  # not its main(): typer gives Ctrl-C and closed pipes exit codes of its own
+        with command.make_context("synth", list(arguments)) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as error:
+        return error.exit_code
     except SynthError as error:
         return _fail(str(error), error.exit_code, as_json=as_json)
     except UsageError as error:

@@ -27,11 +27,12 @@ from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
 from synth.privacy.randomness import Entropy
 
 NORM_MARGIN = 1e-3  # float32: error of a norm, and drift of other rows' gradients with the batch (seen: 4e-6 C)
-CHUNK = 8192
+CHUNK = 512  # rows at a time: small enough to stay in cache
 # the first two mix rows; dropout masks come from torch's global generator, which an attacker may know
 FORBIDDEN = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
 FloatArray = npt.NDArray[np.float64]
 Normals = Callable[[tuple[int, ...]], Tensor]
+Backward = dict[nn.Module, tuple[Tensor | None, Tensor | None]]
 BatchLoss = Callable[[nn.Module, Tensor], Tensor]
 RowLoss = Callable[[nn.Module, Tensor, Normals], Tensor]
 
@@ -210,22 +211,29 @@ def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max
     used = list(seen)
     grads = torch.autograd.grad(losses.sum(), [seen[layer][1] for layer in used], allow_unused=True)
     with torch.no_grad():
-        pairs = {layer: (seen[layer][0], g) for layer, g in zip(used, grads, strict=True) if g is not None}
-        squared = torch.zeros(len(codes), dtype=torch.float64)
-        for layer, (a, g) in pairs.items():
-            squared += squared_norms(layer, a, g).double()
-        factor = clip_factors(squared, max_grad_norm)
-        bad = ~torch.isfinite(squared)
-        if bad.any():
-            pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
-        parts = []
-        for layer in layers:
-            own = [p for p in layer.parameters(recurse=False) if p.requires_grad]
-            if layer in pairs:
-                parts += [s.reshape(-1) for s in weighted_sums(layer, *pairs[layer], factor)]
-            else:
-                parts += [torch.zeros(p.numel(), dtype=torch.float64) for p in own]
-        return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+        return _clipped_sum(layers, {x: (seen[x][0], g) for x, g in zip(used, grads, strict=True)}, len(codes), max_grad_norm)
+
+
+def _clipped_sum(layers: list[nn.Module], found: Backward, rows: int, max_grad_norm: float) -> FloatArray:
+    """Clip and sum in float64, from each layer's input and the gradient at its output."""
+    wide: dict[int, Tensor] = {}  # layers often share an input
+    pairs = {}
+    for layer, (a, g) in found.items():
+        if g is not None:
+            pairs[layer] = (None if a is None else wide.setdefault(id(a), a.double()), g.double())
+    squared = torch.zeros(rows, dtype=torch.float64)
+    for layer, (a, g) in pairs.items():
+        squared += squared_norms(layer, a, g)
+    factor, bad = clip_factors(squared, max_grad_norm), ~torch.isfinite(squared)
+    if bad.any():
+        pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
+    parts = []
+    for layer in layers:
+        if layer in pairs:
+            parts += [s.reshape(-1) for s in weighted_sums(layer, *pairs[layer], factor)]
+        else:
+            parts += [torch.zeros(p.numel(), dtype=torch.float64) for p in layer.parameters(recurse=False)]
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
 
 
 def _zeroed(values: Tensor, bad: Tensor) -> Tensor:

@@ -93,19 +93,19 @@ def check_schema(frame: pd.DataFrame, schema: Schema) -> list[Finding]:
     findings = []
     for column in schema.columns:
         series = frame[column.name]
-        gone = exact_value_classes(series, schema.missing)[0] / len(frame)
-        outside = 0.0
+        n_rows, gone, outside = max(len(frame), 1), int(exact_value_classes(series, schema.missing)[0]), 0
         if column.kind is not None and column.kind.is_numeric:
             values = numbers(series, column, schema.missing)
-            unread = max(float(np.isnan(values).mean()) - gone, 0.0)
-            outside = unread
+            outside = max(int(np.isnan(values).sum()) - gone, 0)
             if column.bounds is not None:
                 low, high = column.numeric_bounds()
-                outside += float(((values < low) | (values > high)).mean())
+                outside += int(((values < low) | (values > high)).sum())
         elif column.kind is Kind.BOOLEAN or column.categories is not None:
             cells = category_texts(series, column, schema.missing)
             domain = {"True", "False"} if column.kind is Kind.BOOLEAN else set(column.categories or ())
-            known = np.array([v is not None and v in domain for v in cells])
-            outside = max(1 - float(known.mean()) - gone, 0.0)
-        findings.append(Finding(column=column.name, outside=outside, missing=0.0 if column.nullable else float(gone)))
+            known = sum(v is not None and v in domain for v in cells)
+            outside = max(len(frame) - known - gone, 0)
+        findings.append(
+            Finding(column=column.name, outside=outside / n_rows, missing=0.0 if column.nullable else gone / n_rows)
+        )
     return findings

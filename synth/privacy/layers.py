@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
 
 from synth.errors import AccountingError
@@ -79,22 +80,29 @@ def squared_norms(layer: nn.Module, a: Tensor | None, g: Tensor) -> Tensor:
     Args:
         layer: A supported layer.
         a: Its input, shape (rows, in); ``None`` for a ``RowParameter``.
-        g: Gradient of the rows' losses at its output, shape (rows, ...).
+        g: Gradient of the rows' losses at its output, shape (rows, ...). Either may be float64 already.
 
     Returns:
-        Shape (rows,).
+        Shape (rows,), float64.
     """
     if isinstance(layer, MaskedLinear) and a is not None:
-        squared = (g * g).double()  # in float64, where large inputs times small gradients neither overflow nor vanish
-        seen = ((g * g) @ layer.mask).double() * a.double().square()
-        return seen.sum(1) + (squared.sum(1) if layer.bias is not None else 0)
-    g = g.double()
+        small = g.float()
+        seen = (small * small @ layer.mask).double()
+        weights: Tensor = torch.linalg.vecdot(seen, a.double().square())
+        return weights + _squares(g) if layer.bias is not None else weights
     if isinstance(layer, nn.Linear) and a is not None:
-        return (a.double().square().sum(1) + (layer.bias is not None)) * g.square().sum(1)
+        return (_squares(a) + (layer.bias is not None)) * _squares(g)
     if isinstance(layer, nn.LayerNorm) and a is not None:
         normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)
-        return (normal * g).square().sum(1) + g.square().sum(1)
-    return g.square().flatten(1).sum(1)
+        return _squares(normal * g) + _squares(g)
+    return _squares(g)
+
+
+def _squares(values: Tensor) -> Tensor:
+    """Squared norm of each row, in float64, where large inputs and small gradients neither overflow nor vanish."""
+    rows = values.flatten(1).double()
+    squares: Tensor = torch.linalg.vecdot(rows, rows)
+    return squares
 
 
 def weighted_sums(layer: nn.Module, a: Tensor | None, g: Tensor, weight: Tensor) -> list[Tensor]:
@@ -110,7 +118,7 @@ def weighted_sums(layer: nn.Module, a: Tensor | None, g: Tensor, weight: Tensor)
     if isinstance(layer, nn.Linear) and a is not None:
         sums = [scaled.T @ a.double()]
         if isinstance(layer, MaskedLinear):
-            sums[0] *= layer.mask
+            sums[0].mul_(layer.mask)
         return [*sums, scaled.sum(0)] if layer.bias is not None else sums
     if isinstance(layer, nn.LayerNorm) and a is not None:
         normal = nn.functional.layer_norm(a, layer.normalized_shape, eps=layer.eps)

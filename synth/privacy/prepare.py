@@ -20,7 +20,7 @@ from synth.privacy.budget import RowCount, counted_rows, declared_rows
 from synth.privacy.exact import MAX_DIGITS, VALUE_CLASSES, bucket_edges
 from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateFrame, PrivateTable, sigma_for
 from synth.progress import Progress
-from synth.schema import Column, Kind, Outside, Schema
+from synth.schema import LARGEST_INTEGER, Column, Kind, Outside, Schema
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -149,7 +149,8 @@ def guess_bounds(column: Column, noisy_buckets: IntArray, sigma: float) -> tuple
         days = [str(np.datetime64(int(v // 86_400), "D")) for v in (low, high - 86_400)]
         return days[0], days[1]
     if column.kind is Kind.INTEGER:
-        return _whole(low, up=True), _whole(high, up=False)
+        low, high = (min(max(v, -LARGEST_INTEGER), LARGEST_INTEGER) for v in (low, high))
+        return _whole(low, up=True), max(_whole(low, up=True), _whole(high, up=False))
     return float(low), float(high)
 
 

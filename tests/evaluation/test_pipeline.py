@@ -70,9 +70,7 @@ def test_every_score_has_a_scale_and_a_sane_interval(
                 assert score.low <= score.value <= score.high
 
 
-def test_holdout_as_release_is_exactly_the_ceiling_and_noted(
-    real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema
-) -> None:
+def test_holdout_as_release_is_exactly_the_ceiling_and_noted(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
     report = evaluate(real, holdout, holdout, schema)
     for name in ("tv_1way", "tv_2way", "tv_3way", "sdmetrics_quality"):
         score = report.find(name)

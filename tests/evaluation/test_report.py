@@ -23,9 +23,7 @@ def without_scripts(html: str) -> str:
 @pytest.fixture(scope="module")
 def nasty() -> Report:
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(
-        {NASTY: rng.normal(size=200), "": 1.0, "<b>c</b>": rng.choice(["<i>u</i>", "", "</script>"], 200)}
-    )
+    frame = pd.DataFrame({NASTY: rng.normal(size=200), "": 1.0, "<b>c</b>": rng.choice(["<i>u</i>", "", "</script>"], 200)})
     frame = frame.rename(columns={"": "</script><img src=x>"})
     kinds = (Kind.FLOAT, Kind.FLOAT, Kind.CATEGORY)
     schema = Schema(

@@ -29,7 +29,7 @@ def fold_codes(one_way: Sequence[FloatArray], max_width: int) -> Tensor:
 
     Args:
         one_way: Distribution of every column.
-        max_width: Positions in all; every column keeps at least one.
+        max_width: Positions in all, where one per column allows it; no code is folded if all fit.
 
     Returns:
         Position of each code, shape (sum of sizes,), int64: the commonest codes have one of their own, the rest of a
@@ -39,7 +39,7 @@ def fold_codes(one_way: Sequence[FloatArray], max_width: int) -> Tensor:
     flat = np.concatenate(one_way)
     column = np.repeat(np.arange(len(sizes)), sizes)
     keep = np.zeros(len(flat), dtype=bool)
-    room = max(max_width - len(sizes), 0)
+    room = len(flat) if len(flat) <= max_width else max(max_width - len(sizes), 0)
     keep[np.argsort(-flat, kind="stable")[:room]] = True
     position, base = np.empty(len(flat), dtype=np.int64), 0
     for j in range(len(sizes)):

@@ -8,9 +8,7 @@ from evaluation.utility.tstr import MAX_CLASSES, define_task, score_utility, tra
 from synth.schema import Column, Kind, Schema
 
 
-def test_number_target_is_a_regression(
-    real: pd.DataFrame, holdout: pd.DataFrame, fresh: pd.DataFrame, schema: Schema
-) -> None:
+def test_number_target_is_a_regression(real: pd.DataFrame, holdout: pd.DataFrame, fresh: pd.DataFrame, schema: Schema) -> None:
     section = score_utility(prepare(real, holdout, fresh, schema, target="income"))
     found = {score.name: score for score in section.scores}
     assert set(found) == {"tstr_r2", "tstr_mae"}
