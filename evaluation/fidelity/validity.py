@@ -10,8 +10,9 @@ import pandas as pd
 
 from evaluation.inputs import Tables
 from evaluation.scores import Score, Section
-from synth.encoding.values import conform, texts
-from synth.schema import Column, Kind, Schema
+from synth.encoding.category import OTHER
+from synth.encoding.values import conform, numbers, texts
+from synth.schema import Column, Kind, Outside, Schema
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -34,9 +35,10 @@ def valid_cells(raw: pd.Series, plain: pd.Series, column: Column, missing: tuple
     if not column.nullable:
         valid &= ~gaps
     if column.kind is not None and column.kind.is_numeric:
-        return valid & (gaps | _in_numeric_domain(plain.to_numpy(dtype=np.float64), column))
+        return valid & (gaps | _in_numeric_domain(numbers(raw, column, missing), column))  # conforming rounds
     if column.categories is not None:
-        valid &= gaps | plain.isin(list(column.categories)).to_numpy()
+        other = [OTHER] if column.policy is Outside.OTHER else []
+        valid &= gaps | plain.isin([*column.categories, *other]).to_numpy()
     return valid
 
 

@@ -114,14 +114,23 @@ def show_scores(report: Any) -> None:
     """The table of scores on stdout."""
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table("score", "value", "interval", "real rows (ceiling)", "floor", "better", box=box.SIMPLE)
+    table = Table(box=box.SIMPLE)
+    table.add_column("score", overflow="fold", min_width=30)
+    for name in ("value", "95 % interval", "fresh real rows", "floor"):
+        table.add_column(name, justify="right", no_wrap=name != "95 % interval")
     for s in report.scores:
-        interval = "" if s.low is None else f"{s.low:.3f} to {s.high:.3f}"
-        table.add_row(s.name, f"{s.value:.4f}", interval, _cell(s.ceiling), _cell(s.floor), s.better)
+        arrow = "\u2191" if s.better == "higher" else "\u2193"
+        table.add_row(Text(f"{s.label} {arrow}"), _cell(s.value), _between(s.low, s.high), _cell(s.ceiling), _cell(s.floor))
     out.print(table)
+    out.print("\u2191 higher is better, \u2193 lower is better")
     for note in report.notes:
         say(f"note: {note}")
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _cell(value: float | None) -> str:

@@ -35,7 +35,7 @@ def test_evaluate_hands_everything_over(call, place, model, tmp_path, monkeypatc
     seen = {}
 
     class Report:
-        scores = (score(name="tv_1way", value=0.1, better="lower"),)
+        scores = (score(label="tv_1way", value=0.1, better="lower"),)
         notes = ("mind [this]",)
 
         def to_json(self):
@@ -80,8 +80,8 @@ def test_evaluate_hands_everything_over(call, place, model, tmp_path, monkeypatc
 def test_scores_without_interval_or_ceiling_are_blank(capsys):
     class Report:
         scores = (
-            score(name="a", value=0.5, better="higher"),
-            score(name="b", value=0.25, low=0.2, high=0.3, ceiling=0.1, better="lower"),
+            score(label="a", value=0.5, better="higher"),
+            score(label="b", value=0.25, low=0.2, high=0.3, ceiling=0.1, better="lower"),
         )
         notes = ()
 
