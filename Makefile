@@ -39,7 +39,7 @@ contracts: $(STAMP)
 # torch comes first and pinned, so that no other package pulls another build of it
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "synth needs Python 3.11 or newer")'
-	test -x $(BIN)/python || $(PYTHON) -m venv "$(VENV)"
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear "$(VENV)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[demo,dev]"
 	touch "$(STAMP)"

@@ -32,9 +32,3 @@ class AccountingError(SynthError):
     """Two accountants disagree, or an event is unknown: no guarantee is given rather than a wrong one."""
 
     exit_code = 3
-
-
-class InterruptedRunError(SynthError):
-    """The user stopped the run. Whatever was charged stays charged."""
-
-    exit_code = 4

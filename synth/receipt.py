@@ -33,7 +33,9 @@ class Receipt:
         delta: Promised.
         adjacency: Which tables count as neighbours.
         unit: Whose data one epsilon covers.
-        epsilon_spent: What the accountant found for the events, at most ``epsilon``.
+        epsilon_spent: What the accountant found for the events at ``calibration_delta``, at most ``epsilon``.
+        calibration_delta: Delta the mechanisms were calibrated to: a share of ``delta``, see ``synth.privacy.budget``.
+        rung: Rows that rates and steps were derived from.
         replace_one_epsilon: The same release under replace-one neighbours, same delta.
         group_epsilon: Epsilon for somebody with k rows, by k; ``None`` where no finite figure holds at this delta.
         events: What ran, with each event's share of the Gaussian budget where it has one.
@@ -53,6 +55,8 @@ class Receipt:
     adjacency: str
     unit: str
     epsilon_spent: float
+    calibration_delta: float
+    rung: int
     replace_one_epsilon: float | None
     group_epsilon: dict[str, float | None]
     events: list[dict[str, Any]]
@@ -139,14 +143,17 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]]) -
     if rows is None:
         raise AccountingError("the run has no row count")
     accountants = accounting.cross_check(events, delta)
-    if accountants["pld"] > ledger.budget.epsilon:
+    spent = accounting.epsilon_of(events, delta)
+    if not spent <= ledger.budget.epsilon:
         raise AccountingError("the events exceed the budget")
     return Receipt(
         epsilon=ledger.budget.epsilon,
         delta=ledger.delta,
         adjacency="add or remove one row",
         unit="row",
-        epsilon_spent=accountants["pld"],
+        epsilon_spent=spent,
+        calibration_delta=delta,
+        rung=rows.rung,
         replace_one_epsilon=_finite(accounting.replace_one_epsilon(events, delta)),
         group_epsilon={str(k): _finite(accounting.group_epsilon(events, delta, k)) for k in GROUPS},
         events=[_described(e, events) for e in events],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import typing
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -43,35 +44,33 @@ def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthe
         InputError: No such synthesizer or option, or a value of the wrong type.
     """
     cls = synthesizer_class(name)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
+    fields = [f.name for f in dataclasses.fields(cls)]
+    hints = typing.get_type_hints(cls)
     parsed = {}
     for key, value in (options or {}).items():
         if key not in fields:
             known = ", ".join(sorted(fields)) or "none"
             raise InputError(f"model {name!r} has no option {key!r}; its options are: {known}")
-        parsed[key] = _parse(value, str(fields[key].type), f"option {key!r} of model {name!r}")
+        parsed[key] = _parse(value, hints[key], f"option {key!r} of model {name!r}")
     return cast("Synthesizer", cls(**parsed))
 
 
-def _parse(value: Any, annotation: str, where: str) -> Any:
-    optional, kind = "None" in annotation, annotation.replace(" ", "").replace("|None", "")
+def _parse(value: Any, hint: Any, where: str) -> Any:
+    kinds = typing.get_args(hint) or (hint,)
+    kind = next(k for k in kinds if k is not type(None))
     if value is None or (isinstance(value, str) and value.lower() in ("none", "auto")):
-        if optional:
+        if type(None) in kinds:
             return None
         raise InputError(f"{where} needs a value")
     try:
-        if kind == "int":
-            if isinstance(value, bool) or float(value) != int(float(value)):
+        if kind is bool:
+            return value if isinstance(value, bool) else {"true": True, "false": False}[str(value).lower()]
+        if isinstance(value, bool):
+            raise ValueError
+        if kind is int:
+            if float(value) != int(float(value)):
                 raise ValueError
             return int(float(value))
-        if kind == "float":
-            if isinstance(value, bool):
-                raise ValueError
-            return float(value)
-        if kind == "bool":
-            if isinstance(value, bool):
-                return value
-            return {"true": True, "false": False}[str(value).lower()]
-        return str(value)
+        return kind(value)
     except (ValueError, KeyError, TypeError, OverflowError):
-        raise InputError(f"{where} must be of type {kind}, not {value!r}") from None
+        raise InputError(f"{where} must be of type {kind.__name__}, not {value!r}") from None

@@ -22,6 +22,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from synth import __version__
+from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.models.base import Fitted
@@ -60,6 +62,17 @@ class Release:
     def schema(self) -> Schema:
         """The schema with everything learnt filled in."""
         return self.codec.schema
+
+    def notes(self) -> list[str]:
+        """What a reader should know about the encoders: open categories none of whose values could be named."""
+        blind = [
+            c.column.name for c in self.codec.columns if isinstance(c, CategoryCodec) and c.column.is_open and not c.categories
+        ]
+        return [
+            f"column {name!r}: no value is shared by enough rows to be named at this epsilon, so all of them read "
+            f"{OTHER}; declare its categories, coarsen them, or drop the column"
+            for name in blind
+        ]
 
     def sample(self, num_rows: int | None = None, *, seed: int | None = None) -> pd.DataFrame:
         """Draw synthetic rows; free of further privacy cost, however many.
@@ -106,6 +119,7 @@ class Release:
                 {
                     "format": FORMAT,
                     "version": VERSION,
+                    "written_by": __version__,
                     "model": self.model,
                     "options": self.options,
                     "facts": self.fitted.facts,
@@ -183,11 +197,13 @@ def load(path: str | Path) -> Release:
     source = Path(path)
     if not source.is_file():
         raise ArtifactError(f"there is no model file {str(source)!r}")
+    writer = None
     try:
         with zipfile.ZipFile(source) as file:
             members = _members(file, source.name)
         manifest = json.loads(members["manifest.json"])
         _check_version(manifest, source.name)
+        writer = str(manifest.get("written_by"))[:20]
         schema = schema_from_dict(json.loads(members["schema.json"]))
         make_synthesizer(manifest["model"], manifest["options"])
         return Release(
@@ -204,9 +220,10 @@ def load(path: str | Path) -> Release:
         zlib.error, lzma.LZMAError, struct.error, ArithmeticError, LookupError, RecursionError, MemoryError,
         OSError, EOFError, TypeError, ValueError, AttributeError, RuntimeError,
     ) as error:  # fmt: skip
-        raise ArtifactError(
-            f"{source.name} is not a whole synth model ({type(error).__name__}); copy it again, or fit again"
-        ) from None
+        hint = "copy it again, or fit again"
+        if writer not in (None, __version__):
+            hint = f"it was written by synth {writer} and this is {__version__}: upgrade, or copy it again"
+        raise ArtifactError(f"{source.name} is not a synth model this version reads ({type(error).__name__}); {hint}") from None
 
 
 def _members(file: zipfile.ZipFile, name: str) -> dict[str, bytes]:

@@ -46,7 +46,7 @@ def _parquet(blocks: Iterable[pd.DataFrame], empty: pd.DataFrame, path: Path) ->
 
 
 def _text(blocks: Iterable[pd.DataFrame], empty: pd.DataFrame, path: Path, separator: str) -> None:
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = gzip.open if path.suffix.lower() == ".gz" else open
     with opened(path, "wt", encoding="utf-8", newline="") as file:
         empty.to_csv(file, sep=separator, index=False)
         for block in blocks:

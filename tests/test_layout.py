@@ -239,7 +239,7 @@ def documents():
 @pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
 def test_documents_name_real_commands(path):
     text = path.read_text(encoding="utf-8")
-    blocks = re.findall(r"```(?:bash|sh|console|shell)?\n(.*?)```", text, re.S)
+    blocks = re.findall(r"```(?:bash|sh|console|shell)\n(.*?)```", text, re.S)
     for block in blocks:
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             words = shlex.split(line.removeprefix("$ "), comments=True) if not line.lstrip().startswith("#") else []

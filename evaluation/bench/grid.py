@@ -106,7 +106,12 @@ def run_cell(cell: Cell, train: Any, holdout: Any) -> dict[str, Any]:
 
 def circumstances() -> dict[str, Any]:
     """Date, machine, versions and commit of a record."""
-    revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    revision = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     packages = ("torch", "opacus", "dp-accounting", "numpy", "pandas", "scikit-learn")
     return {
         "date": datetime.now(UTC).date().isoformat(),

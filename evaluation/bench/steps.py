@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from evaluation.bench.grid import circumstances
 from synth.models.dpgan import Critic
-from synth.models.dpvae import VAE, Shape
+from synth.models.dpvae import DPVAE, VAE, Shape
 from synth.models.nets.tabular import one_hot
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 from synth.privacy.opacus_bridge import exact_hooks_sum
@@ -41,7 +41,7 @@ def measure_steps() -> list[dict[str, Any]]:
     rng, public = np.random.default_rng(0), torch.Generator().manual_seed(0)
     codes = np.column_stack([rng.integers(k, size=BATCH) for k in SIZES])
     width, offsets = sum(SIZES), torch.tensor(np.cumsum((0, *SIZES[:-1])))
-    shape = Shape(sizes=SIZES, target=14, fold=torch.arange(width), latent=5, components=12)
+    shape = Shape(sizes=SIZES, target=14, fold=torch.arange(width), latent=DPVAE().latent, components=DPVAE().components)
     mlp = nn.Sequential(nn.Linear(width, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 1))
 
     def vae_loss(module: nn.Module, rows: Tensor, normals: Callable[[tuple[int, ...]], Tensor]) -> Tensor:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def print_json(facts: Any) -> None:
@@ -24,7 +24,7 @@ def print_json(facts: Any) -> None:
 def say(text: str, *, quiet: bool = False) -> None:
     """One line for people on stderr."""
     if not quiet:
-        err.print(text, markup=False)
+        err.print(text)
 
 
 class Reporter:

@@ -14,6 +14,8 @@ from synth.cli.fitting import Force, Json, Quiet, interruptible, run_fit
 from synth.config import FitConfig
 from synth.errors import InputError
 
+DEMO_MARK = ".synth-demo"
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -33,7 +35,8 @@ def evaluate(
     target: Annotated[str | None, typer.Option("--target", "-t", help="Column to predict, instead of the schema's.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="The HTML report.")] = "report.html",
     seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
-    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of text files.")] = None,
+    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of the real text files.")] = None,
+    encoding: Annotated[str, typer.Option("--encoding", help="Of the real text files.")] = "utf-8",
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -48,8 +51,9 @@ def evaluate(
     from synth.release import check_writable, load
 
     check_writable(Path(output), force=force)
-    frames = {name: read_table(Path(path), delimiter=delimiter) for name, path in
-              (("real", real), ("synthetic", synthetic), ("holdout", holdout)) if path is not None}  # fmt: skip
+    frames = {name: read_table(Path(path), delimiter=delimiter, encoding=encoding) for name, path in
+              (("real", real), ("holdout", holdout)) if path is not None}  # fmt: skip
+    frames["synthetic"] = read_table(Path(synthetic))
     release = load(model) if model is not None else None
     facts = _facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
@@ -58,7 +62,7 @@ def evaluate(
         print_json(report.to_json())
         return
     show_scores(report)
-    out.print(f"report: {output}  (contains private information: do not publish)", markup=False)
+    out.print(f"report: {output}  (contains private information: do not publish)")
 
 
 def _facts(release: Any, schema: str | None, real: Any) -> Any:
@@ -153,8 +157,11 @@ def demo(
     from synth.writer import write_rows
 
     place = Path(folder)
+    if place.is_dir() and any(place.iterdir()) and not (place / DEMO_MARK).exists():
+        raise InputError(f"the folder {folder!r} holds other files; name an empty or a new one")
     try:
         place.mkdir(parents=True, exist_ok=True)
+        (place / DEMO_MARK).write_text("made by synth demo; may be overwritten by it\n", encoding="utf-8")
     except OSError:
         raise InputError(f"{folder!r} is not a folder, or cannot be made one") from None
     started = time.monotonic()
@@ -179,7 +186,7 @@ def demo(
     show_scores(report)
     for text, name in (("synthetic rows", "synthetic.csv"), ("model", "model.synth"), ("release card", "card.html"),
                        ("report", "report.html")):  # fmt: skip
-        out.print(f"{text + ':':16}{paths[name].resolve()}", markup=False)
+        out.print(f"{text + ':':16}{paths[name].resolve()}")
     out.print(
         f"done in {time.monotonic() - started:.0f} s; next: synth inspect {shlex.quote(str(paths['model.synth']))}",
         markup=False,

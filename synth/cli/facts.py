@@ -122,8 +122,8 @@ def show_dataset(
                     "description": found.description, "schema": schema_to_dict(found.schema)})  # fmt: skip
         return
     if not schema:
-        out.print(f"{found.title}\nlicence: {found.license}\norigin:  {found.url}\n\n{found.description}\n", markup=False)
-    out.print(schema_to_toml(found.schema), markup=False)
+        out.print(f"{found.title}\nlicence: {found.license}\norigin:  {found.url}\n\n{found.description}\n")
+    out.print(schema_to_toml(found.schema))
 
 
 @datasets.command("path")

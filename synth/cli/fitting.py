@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -97,12 +98,15 @@ def fit(
         "delta": release.receipt.delta,
         "rows": release.receipt.rows,
         "seconds": round(time.monotonic() - started, 1),
+        "notes": release.notes(),
     }
+    for note in release.notes():
+        say(f"note: {note}", quiet=quiet or as_json)
     if as_json:
         print_json(facts)
         return
     out.print(f"{target}: {release.model}, epsilon {facts['epsilon']:g}, delta {facts['delta']:g}, {facts['seconds']} s")
-    out.print(f"next: synth sample {target} -n {facts['rows']} -o synthetic.csv", markup=False)
+    out.print(f"next: synth sample {shlex.quote(str(target))} -n {facts['rows']} -o synthetic.csv")
 
 
 def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
@@ -152,7 +156,7 @@ def sample(
     if as_json:
         print_json(facts)
     else:
-        out.print(f"{output}: {total:,} rows, {facts['seconds']} s", markup=False)
+        out.print(f"{output}: {total:,} rows, {facts['seconds']} s")
 
 
 def _counted(blocks: Iterator[Any], progress: Reporter) -> Iterator[Any]:
@@ -194,4 +198,4 @@ def inspect(
         table.add_row(Text(row["what"]), Text(row["mechanism"]), Text(row["noise"]), str(row["times"]))
     out.print(table)
     if html is not None:
-        out.print(f"card: {html}", markup=False)
+        out.print(f"card: {html}")

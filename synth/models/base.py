@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from synth.errors import InputError
 from synth.privacy.vault import PrivateTable
 from synth.progress import Progress, Silent
 from synth.table import Domain, EncodedTable
@@ -37,6 +38,22 @@ class Fitted:
 
     tensors: dict[str, npt.NDArray[Any]]
     facts: dict[str, Any]
+
+
+def require_within(options: Any, limits: dict[str, tuple[float, float]]) -> None:
+    """Check numeric options, before any row is read.
+
+    Args:
+        options: A synthesizer; ``None`` values are left to its defaults.
+        limits: Smallest and largest value by option, both allowed.
+
+    Raises:
+        InputError: An option is outside, or not a number.
+    """
+    for name, (low, high) in limits.items():
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise InputError(f"option {name!r} must lie between {low:g} and {high:g}, not {value}")
 
 
 class Synthesizer(Protocol):

@@ -5,7 +5,8 @@ The critic is bilinear in a row's one-hot codes, ``f(x) = x W x``, under the rid
 arXiv:1708.08819). It looks at all pairs of columns, and its real part has per-row gradients of one known norm, so clipping
 never bites and noise averages out over steps. Only the real part is private: a Poisson sample, clipped per row, summed and
 noised by the trusted core. The fake part is data-free, of fixed size, and added afterwards: the critic is set to its best
-response to the current fakes, many generator steps per critic step (Bie, Kamath and Zhang 2023, arXiv:2302.02936, on why).
+response to the current fakes. Large batches help, as Bie, Kamath and Zhang (2023, arXiv:2302.02936) found; unlike theirs, this
+critic's real gradient does not depend on its state, so that its steps are averaged and the generator may take many per step.
 
 Post-processing of the noisy critic: its diagonal blocks give way to the paid one-way tables, and its spectrum is shrunk by
 what noise of the known size would put there (Gavish and Donoho 2017, arXiv:1405.7511).
@@ -22,11 +23,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.models.base import Fitted, Run
+from synth.errors import AccountingError
+from synth.models.base import Fitted, Run, require_within
 from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, softmaxes, torch_generator
 from synth.models.one_way import FloatArray, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
-from synth.privacy.dpsgd import SgdPlan
+from synth.privacy.dpsgd import NORM_MARGIN, SgdPlan
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -96,6 +98,22 @@ class DPGAN:
     hidden: int = 256
     critic_width: int = 512
 
+    def __post_init__(self) -> None:
+        require_within(
+            self,
+            {
+                "steps": (1, 1_000_000),
+                "batch_size": (1, 1e9),
+                "one_way_share": (1e-3, 0.9),
+                "generator_steps": (1, 100_000),
+                "generator_batch": (2, 1_000_000),
+                "learning_rate": (1e-6, 10),
+                "latent": (1, 1024),
+                "hidden": (1, 65_536),
+                "critic_width": (1, 16_384),
+            },
+        )
+
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Measure the one-way tables, then play the game with what is left."""
         run.progress.phase("measuring one-way tables")
@@ -127,7 +145,8 @@ class DPGAN:
         """Constants of the run, from the row count's rung and the number of columns."""
         batch = self.batch_size if self.batch_size is not None else max(4096, rows.rung // 8)
         rate = min(1.0, batch / rows.rung)
-        return SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=float(columns) * 1.001)
+        norm = columns * (1 + 2 * NORM_MARGIN)  # of every row's gradient, and the margin that clipping takes off
+        return SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw noise, then every column from its softmax."""
@@ -177,7 +196,7 @@ class _Game:
         """SGD with step size 1/t on the ridge objective: its optimum's real part is the mean of the noisy gradients."""
         grad = self._critic.bilinear.weight.grad
         if grad is None:
-            return
+            raise AccountingError("the critic has no gradient; draw one before its step")
         symmetric = -(grad + grad.T) / 2
         self._real += (symmetric - self._real) / step
         noise = self._noise_std / math.sqrt(2 * step)

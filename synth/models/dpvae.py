@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.models.base import Fitted, Run
+from synth.errors import ArtifactError
+from synth.models.base import Fitted, Run, require_within
 from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, torch_generator
 from synth.models.one_way import log_shares, measure_one_way
 from synth.privacy.budget import RowCount
@@ -184,6 +185,20 @@ class DPVAE:
     latent: int = 2
     components: int = 12
 
+    def __post_init__(self) -> None:
+        require_within(
+            self,
+            {
+                "steps": (1, 1_000_000),
+                "batch_size": (1, 1e9),
+                "one_way_share": (1e-3, 0.9),
+                "learning_rate": (1e-6, 1e3),
+                "max_grad_norm": (1e-6, 1e6),
+                "latent": (1, 256),
+                "components": (1, 1024),
+            },
+        )
+
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Measure the one-way tables, then train with what is left."""
         run.progress.phase("measuring one-way tables")
@@ -218,7 +233,7 @@ class DPVAE:
             model.skip.weight.mul_(model.skip.mask)
         tensors = {name: values.numpy() for name, values in model.state_dict().items() if not name.startswith("encoder")}
         tensors["fold"] = shape.fold.numpy()
-        return Fitted(tensors, {"latent": self.latent, "components": self.components})
+        return Fitted(tensors, {})
 
     def _peak_rate(self, noise_std: float, columns: int) -> float:
         """Rate for a given noise of the mean gradient: a logit sums the noise of one input per column."""
@@ -244,7 +259,9 @@ class DPVAE:
         tensors = {name: torch.from_numpy(values) for name, values in fitted.tensors.items()}
         shape = self._shape(domain, tensors.pop("fold"))
         model = VAE(shape, tensors["bias"], source)
-        model.load_state_dict(tensors, strict=False)
+        lost = [name for name in model.load_state_dict(tensors, strict=False).missing_keys if not name.startswith("encoder")]
+        if lost:
+            raise ArtifactError("the model lacks weights; copy it again, or fit again")
         with torch.no_grad():
             codes = model.draw_rows(n_rows, source)
         return EncodedTable(domain, codes.numpy().astype(np.int32))

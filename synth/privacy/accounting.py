@@ -159,14 +159,14 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
         tolerance: Largest relative gap to PRV beyond its own error bound.
 
     Returns:
-        ``{"pld": , "prv": , "rdp": }``; for counts alone the closed form stands in for all.
+        ``{"pld": , "prv": , "rdp": }``; for counts alone ``{"closed form": }``, which needs no check.
 
     Raises:
         AccountingError: PLD and PRV disagree, or RDP (a looser upper bound) is below PLD.
     """
     ours, mu, sgd = epsilon_of(events, delta), total_mu(events), _sgd(events)
-    if not sgd:
-        return {"pld": ours, "prv": ours, "rdp": ours}
+    if not sgd:  # one Gaussian, whose curve is known in closed form
+        return {"closed form": ours}
     from opacus.accountants import PRVAccountant, RDPAccountant
 
     history = [(e.noise_multiplier, e.sample_rate, e.steps) for e in sgd]

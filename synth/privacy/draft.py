@@ -60,7 +60,8 @@ def _propose(name: str, series: pd.Series) -> Column:
 def _wide_bounds(column: Column, low: float, high: float) -> tuple[float, float] | tuple[str, str]:
     if column.kind is Kind.DATETIME:
         years = [int(str(np.datetime64(int(v), "s"))[:4]) for v in (low, high)]
-        return f"{years[0]:04d}-01-01", f"{years[1]:04d}-12-31"
+        clock = ("T00:00:00", "T23:59:59") if column.format is None else ("", "")  # a time of day is kept in the values
+        return f"{years[0]:04d}-01-01{clock[0]}", f"{years[1]:04d}-12-31{clock[1]}"
     bounds = _outwards(low, math.floor), _outwards(high, math.ceil)
     return (0.0 if low >= 0 and bounds[0] < 0.2 * bounds[1] else bounds[0]), bounds[1]
 

@@ -26,9 +26,10 @@ VALUE_CLASSES = (
     "datetime",
     "text",
 )
-_INTEGER = r"[+-]?\d{1,15}(\.0*)?"
-_DECIMAL = r"[+-]?\d*\.(\d+)"
-_FLOAT = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+"
+_WHOLE = r"(0|[1-9]\d*)"  # a leading zero makes a code, such as a postcode, not a number
+_INTEGER = rf"[+-]?(?=\d{{1,15}}(\D|$)){_WHOLE}(\.0*)?"
+_DECIMAL = rf"[+-]?{_WHOLE}?\.(\d+)"
+_FLOAT = rf"[+-]?({_WHOLE}\.?\d*|\.\d+)([eE][+-]?\d+)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"

@@ -44,7 +44,7 @@ def selection_threshold(sigma: float, delta: float) -> int:
     r"""Smallest integer threshold that names the value of a single row with probability at most ``delta``.
 
     A value held by one row is named when ``round(1 + N) > threshold``, that is when ``N >= threshold - 1/2``:
-    probability :math:`\Phi(-(t - 1/2)/\sigma)` (Korolova et al. 2009; Desfontaines et al. 2022 for the Gaussian form).
+    probability :math:`\Phi(-(t - 1/2)/\sigma)` (Korolova et al. 2009; Gopi et al. 2020, arXiv:2002.09745, for the Gaussian).
     """
     return math.ceil(0.5 - sigma * float(ndtri(delta)))
 

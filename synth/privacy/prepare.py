@@ -147,7 +147,8 @@ def guess_bounds(column: Column, noisy_buckets: IntArray, sigma: float) -> tuple
     low, high = edges[occupied[0]], edges[occupied[-1] + 1]
     if column.kind is Kind.DATETIME:
         days = [str(np.datetime64(int(v // 86_400), "D")) for v in (low, high - 86_400)]
-        return days[0], days[1]
+        clock = "T00:00:00" if column.format is None else ""  # bounds with a time of day keep it in the values
+        return days[0] + clock, days[1] + clock
     if column.kind is Kind.INTEGER:
         low, high = (min(max(v, -LARGEST_INTEGER), LARGEST_INTEGER) for v in (low, high))
         return _whole(low, up=True), max(_whole(low, up=True), _whole(high, up=False))

@@ -106,9 +106,3 @@ def poisson_sample(n_units: int, rate: float, entropy: Entropy) -> IntArray:
     ties = np.flatnonzero(words == lead)
     taken[ties] = (_words(len(ties), entropy) >> np.uint64(16)) < rest
     return np.flatnonzero(taken).astype(np.int64)
-
-
-def secret_choice(n_units: int, size: int, entropy: Entropy) -> IntArray:
-    """A uniform subset of ``size`` of ``n_units`` positions, without replacement."""
-    keys = _words(n_units, entropy)
-    return np.sort(np.argsort(keys, kind="stable")[:size]).astype(np.int64)

@@ -402,10 +402,11 @@ def artifacts(model, folder):
         manifest = json.loads(file.read("manifest.json"))
         receipt = json.loads(file.read("receipt.json"))
         weights = file.read("weights.safetensors")
+        packed = [info.header_offset + 30 + len(info.filename) + info.compress_size // 2 for info in file.infolist()]
     path = folder / "bad.synth"
     for share in (0.0, 0.1, 0.5, 0.9, 0.99):
         yield f"first {share:.0%}", lambda share=share: path.write_bytes(raw[: int(len(raw) * share)]), "synth model"
-    for start in range(300, 600, 40):
+    for start in packed:
         damaged = raw[:start] + b"XXXXXXXX" + raw[start + 8 :]
         yield "damaged inside", lambda damaged=damaged: path.write_bytes(damaged), "synth model"
     yield "another file", lambda: path.write_text("age,town\n1,2\n"), "synth model"

@@ -13,7 +13,6 @@ from synth import errors
         ("ArtifactError", 2),
         ("RefusedError", 3),
         ("AccountingError", 3),
-        ("InterruptedRunError", 4),
     ],
 )
 def test_exit_codes(name, code):

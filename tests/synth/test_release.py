@@ -190,3 +190,16 @@ def test_flipped_bytes_give_an_artifact_error_or_a_sound_release(release, tmp_pa
         saved.write_bytes(bytes(damaged))
         with contextlib.suppress(ArtifactError):
             load(saved)
+
+
+def test_open_categories_that_named_nothing_are_told(release):
+    from dataclasses import replace
+
+    from synth.encoding.category import open_codec
+    from synth.encoding.codec import Codec
+    from synth.schema import Column, Kind, Schema
+
+    column = Column(name="diagnosis", kind=Kind.CATEGORY)
+    blind = replace(release, codec=Codec(Schema(columns=(column,)), (open_codec(column, ()),)))
+    assert ["'diagnosis'" in note for note in blind.notes()] == [True]
+    assert replace(blind, codec=Codec(Schema(columns=(column,)), (open_codec(column, ("a",)),))).notes() == []

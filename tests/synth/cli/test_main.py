@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from synth.cli.main import app, main, run
-from synth.errors import AccountingError, ArtifactError, InputError, InterruptedRunError, RefusedError, SchemaError
+from synth.errors import AccountingError, ArtifactError, InputError, RefusedError, SchemaError
 
 SECRET = "CANARY7c1"
 
@@ -28,7 +28,6 @@ CODES = [
     (ArtifactError("bad model"), 2),
     (RefusedError("no budget"), 3),
     (AccountingError("no agreement"), 3),
-    (InterruptedRunError("stopped"), 4),
 ]
 
 
@@ -93,6 +92,6 @@ def test_the_entry_point_exits_with_the_code(monkeypatch, capsys):
 
 def test_documented_codes_are_the_real_ones():
     text = app.info.help
-    for code, error in ((2, InputError), (3, RefusedError), (4, InterruptedRunError)):
+    for code, error in ((2, InputError), (3, RefusedError)):
         assert error.exit_code == code
         assert f"{code} " in text.split("Exit codes:")[1]

@@ -170,3 +170,11 @@ def test_buckets_are_increasing_and_catch_everything(kind):
     assert (np.diff(edges) > 0).all()
     counts = exact_histogram(np.array([-np.inf, -1e300, np.nan, 0.0, edges[-1], 1e300, np.inf]), edges)
     assert (counts[0], counts[-1], counts.sum()) == (2, 3, 6)
+
+
+def test_a_leading_zero_makes_a_code_not_a_number():
+    cells = pd.Series(["00501", "-07", "00.5", "0", "0.5", "-0.25", "10", "1e3", ".5"])
+    found = dict(zip(VALUE_CLASSES, exact_value_classes(cells, ()), strict=True))
+    assert found["text"] == 3
+    assert found["integer"] == 2
+    assert (found["decimal_1"], found["decimal_2"], found["float"]) == (2, 1, 1)

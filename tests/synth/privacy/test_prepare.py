@@ -200,4 +200,6 @@ def test_bounds_of_datetimes_are_dates_and_none_occupied_takes_the_fullest():
     counts = np.zeros(len(bucket_edges(column)) - 1, dtype=np.int64)
     counts[210] = 3
     low, high = guess_bounds(column, counts, 5.0)
-    assert (low, high) == ("2010-01-01", "2010-12-31")
+    assert (low, high) == ("2010-01-01T00:00:00", "2010-12-31T00:00:00")
+    dates = Column(name="x", kind=Kind.DATETIME, format="%Y-%m-%d")
+    assert guess_bounds(dates, counts, 5.0) == ("2010-01-01", "2010-12-31")

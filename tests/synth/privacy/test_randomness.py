@@ -13,7 +13,7 @@ from scipy.stats import binom, chi2, norm
 import synth.privacy
 from synth.errors import AccountingError
 from synth.privacy import randomness
-from synth.privacy.randomness import os_entropy, poisson_sample, rounded_gaussian, secret_choice
+from synth.privacy.randomness import os_entropy, poisson_sample, rounded_gaussian
 
 ALARM = 1e-7
 
@@ -168,16 +168,6 @@ def test_rates_outside_the_unit_interval_are_refused(rate):
 
 
 @pytest.mark.statistical
-def test_secret_choice_is_a_uniform_subset(keystream):
-    entropy, count = keystream("choice"), np.zeros(10)
-    for _ in range(2000):
-        chosen = secret_choice(10, 3, entropy)
-        assert len(set(chosen.tolist())) == 3
-        assert (np.diff(chosen) > 0).all()
-        count[chosen] += 1
-    assert ((count - 600) ** 2 / (600 * 0.7)).sum() * 0.9 < chi2.isf(ALARM, 9)
-
-
 def test_the_only_source_is_the_operating_system(monkeypatch):
     asked = []
     monkeypatch.setattr(os, "urandom", lambda n: asked.append(n) or b"\x42" * n)
