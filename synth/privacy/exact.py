@@ -29,7 +29,7 @@ VALUE_CLASSES = (
 _WHOLE = r"(0|[1-9]\d*)"  # a leading zero makes a code, such as a postcode, not a number
 _INTEGER = rf"[+-]?(?=\d{{1,15}}(\D|$)){_WHOLE}(\.0*)?"
 _DECIMAL = rf"[+-]?{_WHOLE}?\.(\d+)"
-_FLOAT = rf"[+-]?({_WHOLE}\.?\d*|\.\d+)([eE][+-]?\d+)?"
+_FLOAT = rf"[+-]?({_WHOLE}(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
