@@ -25,14 +25,24 @@ from torch import Tensor, nn
 
 from synth.errors import AccountingError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, softmaxes, torch_generator
+from synth.models.nets.tabular import (
+    CALIBRATION_DRAWS,
+    column_of,
+    draw,
+    fold_codes,
+    matching_bias,
+    one_hot,
+    schedule,
+    softmaxes,
+    torch_generator,
+)
 from synth.models.one_way import FloatArray, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import NORM_MARGIN, SgdPlan
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
-CALIBRATION_DRAWS = 16_384
+WARM_UP = 50
 ONE_WAY_WEIGHT = 1.0
 
 
@@ -136,8 +146,8 @@ class DPGAN:
         for step in range(1, plan.steps + 1):
             gradients.step()
             game.critic_step(step)
-            for k in range(self.generator_steps):
-                game.generator_step(((step - 1) * self.generator_steps + k) / (plan.steps * self.generator_steps))
+            for _ in range(self.generator_steps):
+                game.generator_step(plan.steps * self.generator_steps)
             run.progress.advance()
         return Fitted(game.finished(one_way), {"latent": self.latent, "hidden": self.hidden})
 
@@ -205,13 +215,9 @@ class _Game:
                 self._independent + shrunk((self._real * self._mask) - self._independent, noise, len(self._sizes)) * self._mask
             )
 
-    def generator_step(self, progress: float) -> None:
-        """One Adam step against the critic's best response to the current fakes."""
-        rate = (
-            self._options.learning_rate
-            * min(1.0, (self._played + 1) / 50)
-            * (0.05 + 0.475 * (1 + math.cos(math.pi * progress)))
-        )
+    def generator_step(self, total: int) -> None:
+        """One Adam step, of ``total``, against the critic's best response to the current fakes."""
+        rate = self._options.learning_rate * schedule(self._played, total, WARM_UP)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         z = torch.randn(self._options.generator_batch, self._options.latent, generator=self._public)

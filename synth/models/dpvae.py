@@ -20,7 +20,16 @@ from torch import Tensor, nn
 
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, torch_generator
+from synth.models.nets.tabular import (
+    CALIBRATION_DRAWS,
+    column_of,
+    draw,
+    fold_codes,
+    matching_bias,
+    one_hot,
+    schedule,
+    torch_generator,
+)
 from synth.models.one_way import log_shares, measure_one_way
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import Normals, SgdPlan
@@ -28,7 +37,7 @@ from synth.privacy.layers import MaskedLinear, RowParameter
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
-CALIBRATION_DRAWS = 16_384
+WARM_UP = 10
 MAX_WEIGHTS = 1_500_000  # of the skip layer
 REFERENCE_NOISE = 7e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
 LOG_2PI = math.log(2 * math.pi)
@@ -223,7 +232,7 @@ class DPVAE:
         run.progress.phase("training", plan.steps)
         for step in range(plan.steps):
             for group in optimizer.param_groups:
-                group["lr"] = peak * _schedule(step, plan.steps)
+                group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
             gradients.step()
             optimizer.step()
             run.progress.advance()
@@ -265,8 +274,3 @@ class DPVAE:
         with torch.no_grad():
             codes = model.draw_rows(n_rows, source)
         return EncodedTable(domain, codes.numpy().astype(np.int32))
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Warm-up over ten steps, then a cosine to 5 %."""
-    return min(1.0, (step + 1) / 10) * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))

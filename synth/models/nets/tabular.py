@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+CALIBRATION_DRAWS = 16_384  # rows that output biases are matched on
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -67,6 +69,11 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
     cumulative = probabilities.cumsum(1)
     scaled = (uniforms * cumulative[:, -1]).unsqueeze(1)
     return (cumulative <= scaled).sum(1).clamp_max(probabilities.shape[1] - 1)
+
+
+def schedule(step: int, steps: int, warm_up: int) -> float:
+    """Share of the peak learning rate: a linear warm-up, then a cosine down to 5 %."""
+    return min(1.0, (step + 1) / warm_up) * (0.05 + 0.475 * (1 + math.cos(math.pi * step / steps)))
 
 
 def matching_bias(logits: Tensor, target: Tensor, rounds: int = 25) -> Tensor:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from synth.models.dpvae import DPVAE, VAE, Shape, _schedule
-from synth.models.nets.tabular import fold_codes, one_hot
+from synth.models.dpvae import DPVAE, VAE, Shape
+from synth.models.nets.tabular import fold_codes, one_hot, schedule
 from synth.privacy.budget import RowCount, declared_rows
 from synth.privacy.layers import is_closed_form
 
@@ -170,7 +170,7 @@ def test_rates_fall_with_the_noise_and_can_be_set():
 
 
 def test_the_schedule_warms_up_and_cools_down():
-    rates = [_schedule(s, 100) for s in range(100)]
+    rates = [schedule(s, 100, 10) for s in range(100)]
     assert rates[0] < 0.11
     assert max(rates) == pytest.approx(1.0, abs=0.03)
     assert rates[-1] == pytest.approx(0.05, abs=0.01)
