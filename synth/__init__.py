@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from synth.version import __version__
+
 if TYPE_CHECKING:
     from synth.api import fit, read_schema
     from synth.errors import InputError, RefusedError, SynthError
     from synth.release import Release, load
     from synth.schema import Column, Kind, Outside, Schema
 
-__version__ = "0.1.0"
 __all__ = [
     "Column",
     "InputError",

@@ -22,7 +22,6 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from synth import __version__
 from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.errors import ArtifactError, InputError, SynthError
@@ -30,6 +29,7 @@ from synth.models.base import Fitted
 from synth.receipt import Receipt
 from synth.registry import make_synthesizer
 from synth.schema import Schema, schema_from_dict, schema_to_dict
+from synth.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd

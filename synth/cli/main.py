@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from synth import __version__
 from synth.cli import evaluating, facts, fitting
 from synth.errors import SynthError
+from synth.version import __version__
 
 # typer carries its own copy of click from 0.29 on; this is the base of usage errors in either
 UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
