@@ -29,13 +29,14 @@ def register(app: typer.Typer) -> None:
     app.command(name="inspect")(inspect)
 
 
+def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    """A signal handler that stops like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C, so that a scheduler's stop is recorded as well."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        raise KeyboardInterrupt
-
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

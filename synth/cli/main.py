@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -64,6 +65,7 @@ def _root(
 
 def main() -> None:
     """Entry point. Never shows a traceback, since its lines may hold private values; ``SYNTH_DEBUG=1`` does."""
+    signal.signal(signal.SIGTERM, fitting.stop)
     sys.exit(run(sys.argv[1:]))
 
 
