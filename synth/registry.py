@@ -13,6 +13,7 @@ from synth.models.base import Synthesizer
 
 SYNTHESIZERS = MappingProxyType(
     {
+        "hybrid": "synth.models.hybrid:Hybrid",
         "dpvae": "synth.models.dpvae:DPVAE",
         "dpgan": "synth.models.dpgan:DPGAN",
         "independent": "synth.models.independent:Independent",

@@ -18,13 +18,14 @@ class Domain:
         names: Column names in output order.
         sizes: Codes per column, same length; codes run from 0 to size - 1.
         target: Column that people will predict, if declared.
-        ordered: Whether neighbouring codes are neighbouring values, per column (a last missing cell excepted).
+        in_order: How many leading codes of each column are in a meaningful order (bins of a number, levels of an ordinal);
+            0 where the order means nothing. Codes for "missing" and "other" come after them.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
     target: str | None = None
-    ordered: tuple[bool, ...] = ()
+    in_order: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:

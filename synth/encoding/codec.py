@@ -37,7 +37,7 @@ class Codec:
             names=self.schema.names,
             sizes=tuple(c.size for c in self.columns),
             target=self.schema.target,
-            ordered=tuple(c.ordered for c in self.columns),
+            in_order=tuple(_in_order(c) for c in self.columns),
         )
 
     def decode(self, codes: CodeArray, rng: np.random.Generator) -> pd.DataFrame:
@@ -63,6 +63,12 @@ class Codec:
             raise ArtifactError("the model's encoders do not match its schema")
         pairs = zip(schema.columns, facts, strict=True)
         return Codec(schema, tuple(_CODECS[f["codec"]](column, f) for column, f in pairs))
+
+
+def _in_order(codec: ColumnCodec) -> int:
+    if not codec.ordered:
+        return 0
+    return len(codec.starts) if isinstance(codec, NumericCodec) else len(codec.categories)
 
 
 def encode_column(series: pd.Series, codec: ColumnCodec, missing: tuple[str, ...]) -> CodeArray:

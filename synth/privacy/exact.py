@@ -1,9 +1,12 @@
 """Exact sums over rows, each bounded per row: the private half of every count. Nothing here may leave the core.
 
-One row adds exactly one to exactly one cell of each of these tables, so their L2 sensitivity is 1.
+One row adds exactly one to exactly one cell of each of these tables, so their L2 sensitivity is 1; of a list of m products of
+signs it moves each by at most one, all of them together by at most sqrt(m).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -86,3 +89,17 @@ def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntAr
     for j, size in enumerate(sizes):
         flat = flat * size + codes[:, j]
     return np.bincount(flat, minlength=int(np.prod(sizes))).astype(np.int64).reshape(sizes)
+
+
+def exact_products(
+    codes: npt.NDArray[np.integer], signs: Sequence[npt.NDArray[np.integer]], subsets: Sequence[tuple[int, ...]]
+) -> IntArray:
+    """Sum over rows of the product of the signs of some columns, shape (subsets,). A row adds -1, 0 or 1 to each."""
+    by_column = [np.clip(np.sign(s), -1, 1).astype(np.int8)[codes[:, j]] for j, s in enumerate(signs)]
+    sums = np.zeros(len(subsets), dtype=np.int64)
+    for k, subset in enumerate(subsets):
+        product = by_column[subset[0]].copy()
+        for j in subset[1:]:
+            product *= by_column[j]
+        sums[k] = product.sum(dtype=np.int64)
+    return sums

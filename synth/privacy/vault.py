@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -64,6 +64,23 @@ class Measurement:
     names: tuple[str, ...]
     counts: FloatArray
     sigma: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Products:
+    """Noisy sums of products of signs. Public.
+
+    Attributes:
+        signs: Sign of each code, per column.
+        subsets: Columns of each product.
+        sums: Noisy sums, shape (len(subsets),).
+        sigma: Standard deviation of each.
+    """
+
+    signs: tuple[IntArray, ...]
+    subsets: tuple[tuple[int, ...], ...]
+    sums: FloatArray
+    sigma: float
 
 
 class _Sealed:
@@ -209,12 +226,15 @@ class PrivateTable(_Sealed):
         self.ledger = ledger
         self.measured = tuple(measured)
 
-    def noisy_marginals(self, subsets: Sequence[tuple[str, ...]], *, share: float) -> list[Measurement]:
+    def noisy_marginals(
+        self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None
+    ) -> list[Measurement]:
         """Noisy contingency tables, one per subset of columns, for ``share`` of the Gaussian budget in all.
 
         Args:
             subsets: Column names of each table.
-            share: Of the squared Gaussian budget, split evenly.
+            share: Of the squared Gaussian budget.
+            weights: How the share is split over the tables, positive; evenly by default.
 
         Returns:
             One measurement per subset, counts of shape ``sizes[subset]``.
@@ -222,10 +242,42 @@ class PrivateTable(_Sealed):
         Raises:
             RefusedError: The ledger does not grant it.
         """
-        sigma = sigma_for(self.ledger, share, len(subsets))
+        parts = np.ones(len(subsets)) if weights is None else np.asarray(weights, dtype=np.float64)
+        sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
-        self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names in subsets))
-        return [self._measure(tuple(names), sigma) for names in subsets]
+        pairs = list(zip(subsets, sigmas, strict=True))
+        self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs))
+        return [self._measure(tuple(names), sigma) for names, sigma in pairs]
+
+    def noisy_products(self, signs: Sequence[IntArray], subsets: Sequence[tuple[int, ...]], *, share: float) -> Products:
+        """Noisy sums over rows of products of signs, one per subset of columns, for ``share`` of the Gaussian budget in all.
+
+        Args:
+            signs: For every column the sign of each code: -1, 0 or 1, shape (size,). Public.
+            subsets: Positions of the columns whose signs are multiplied.
+            share: Of the squared Gaussian budget; a row moves each of the m sums by at most 1, all of them by sqrt(m).
+
+        Raises:
+            RefusedError: The ledger does not grant it.
+        """
+        sensitivity = math.sqrt(len(subsets))
+        sigma = sensitivity * sigma_for(self.ledger, share)
+        self.ledger.charge(GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity))
+        exact_sums = exact.exact_products(self.__codes, signs, subsets)
+        noisy = noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy)
+        return Products(signs=tuple(signs), subsets=tuple(subsets), sums=noisy.astype(np.float64), sigma=sigma)
+
+    def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
+        """The same rows with codes merged into groups. Releases nothing, costs nothing; the ledger is shared.
+
+        Args:
+            groups: For every column the group of each code, shape (size,); groups run from 0 and none is left out. Public.
+        """
+        sizes = tuple(int(g.max()) + 1 for g in groups)
+        codes = np.empty(self.__codes.shape, dtype=np.uint16 if max(sizes) < 65536 else np.int32)
+        for j, group in enumerate(groups):
+            codes[:, j] = group[self.__codes[:, j]]
+        return PrivateTable(codes, replace(self.domain, sizes=sizes), self.rows, self.ledger, (), self.__entropy)
 
     def noisy_marginals_with_rest(self, subsets: Sequence[tuple[str, ...]]) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""

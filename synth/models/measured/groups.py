@@ -1,0 +1,85 @@
+"""Coarse groups of codes: what tables are counted on. A code inside a group is drawn from the one-way table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.table import Domain
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """A coarser domain.
+
+    Attributes:
+        domain: Names, number of groups, and order of every column.
+        maps: Group of each code, one array per column.
+    """
+
+    domain: Domain
+    maps: tuple[IntArray, ...]
+
+    def merge(self, one_way: Sequence[FloatArray]) -> list[FloatArray]:
+        """Distributions of codes to distributions of groups."""
+        pairs = zip(self.maps, one_way, self.domain.sizes, strict=True)
+        return [np.bincount(groups, weights=shares, minlength=size) for groups, shares, size in pairs]
+
+
+def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, sigma: float, widest: int) -> Groups:
+    """Merge codes until the average cell of a two-way table stands about as high as its noise. Public.
+
+    Args:
+        one_way: Noisy distribution of every column.
+        domain: Of the codes.
+        rows: Row count in force.
+        sigma: Noise that a two-way table's cells will have.
+        widest: Most groups that a column may have.
+    """
+    most = int(np.clip(math.sqrt(rows / sigma), 1, widest))
+    in_order = domain.in_order or (0,) * len(domain.sizes)
+    found = [
+        _ordered(shares, n, most) if n > 1 else _unordered(shares, 2 * most - 1, sigma / rows)
+        for shares, n in zip(one_way, in_order, strict=True)
+    ]
+    sizes = tuple(int(groups.max()) + 1 for groups in found)
+    kept = tuple(int(groups[n - 1]) + 1 if n > 1 else 0 for groups, n in zip(found, in_order, strict=True))
+    coarse = Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=kept)
+    return Groups(coarse, tuple(found))
+
+
+def _ordered(shares: FloatArray, in_order: int, most: int) -> IntArray:
+    """Runs of neighbouring codes of about equal mass; codes behind the ordered ones stay alone if they are not rare."""
+    groups = np.arange(len(shares))
+    if in_order > most:
+        part = shares[:in_order]
+        heavy = part > 1 / most
+        room = max(most - int(heavy.sum()), 1)
+        want = max(float(part[~heavy].sum()) / room, 1e-9)
+        group, mass = 0, 0.0
+        for code in range(in_order):
+            if code and (heavy[code] or heavy[code - 1] or mass + part[code] / 2 > want):
+                group, mass = group + 1, 0.0
+            groups[code] = group
+            mass += part[code]
+        groups[in_order:] = groups[in_order - 1] + 1 + np.arange(len(shares) - in_order)
+    return groups.astype(np.int64)
+
+
+def _unordered(shares: FloatArray, most: int, rare: float) -> IntArray:
+    """The commonest codes alone, the rest together."""
+    kept = np.argsort(-shares, kind="stable")[: max(most - 1, 1)]
+    kept = np.sort(kept[shares[kept] >= rare])
+    rest = np.setdiff1d(np.arange(len(shares)), kept)
+    if len(rest) == 1:
+        kept, rest = np.arange(len(shares)), rest[:0]
+    groups = np.full(len(shares), len(kept), dtype=np.int64)
+    groups[kept] = np.arange(len(kept))
+    return groups
