@@ -5,6 +5,8 @@ One row adds exactly one to exactly one cell of each of these tables, so their L
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -34,6 +36,8 @@ _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
 
+GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
+GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
 LOWEST_POWER, HIGHEST_POWER = -20, 62
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
@@ -86,3 +90,12 @@ def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntAr
     for j, size in enumerate(sizes):
         flat = flat * size + codes[:, j]
     return np.bincount(flat, minlength=int(np.prod(sizes))).astype(np.int64).reshape(sizes)
+
+
+def exact_gap(codes: npt.NDArray[np.integer], guess: FloatArray) -> Fraction:
+    """L1 distance of the table of code columns from a public guess that is rounded to a binary grid.
+
+    In integers throughout, so that one row moves it by at most exactly 1.
+    """
+    cells = np.rint(guess * GAP_GRID).astype(np.int64)
+    return Fraction(int(np.abs(exact_table(codes, cells.shape) * GAP_GRID - cells).sum()), GAP_GRID)
