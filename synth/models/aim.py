@@ -1,4 +1,8 @@
-"""AIM: measure what the model gets most wrong, again and again (McKenna et al. 2022, arXiv:2201.12677). Inference by ``mbi``."""
+"""AIM: measure what the model gets most wrong, again and again (McKenna et al. 2022, arXiv:2201.12677).
+
+Inference by ``mbi``. Departures from the paper: one-way tables that preparing the codes paid for are used as well, and codes too
+faint to tell from noise, or beyond ``max_codes``, are merged first.
+"""
 
 from __future__ import annotations
 
@@ -134,5 +138,3 @@ def _fits(clique: Clique, cliques: list[Clique], sizes: tuple[int, ...], room: f
     if any(set(clique) <= set(c) for c in cliques):
         return True
     return model_megabytes(sizes, [*cliques, clique]) <= room
-
-

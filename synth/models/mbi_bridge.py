@@ -71,9 +71,7 @@ class Estimator:
         """
         asked = [self._measurement(clique, table) for clique, table in tables.items()]
         descent = self._mbi.estimation.MirrorDescent()
-        model = descent.estimate(
-            self._domain, asked, known_total=self._rows, iters=iterations, warm_start=self._potentials
-        )
+        model = descent.estimate(self._domain, asked, known_total=self._rows, iters=iterations, warm_start=self._potentials)
         self._potentials = model.potentials
         out = {}
         for clique in model.potentials.cliques:

@@ -1,7 +1,7 @@
 """MST: the pairs of a spanning tree, chosen and measured under noise (McKenna et al. 2021, arXiv:2108.04978).
 
-A third of the budget measures one-way tables, a third chooses a tree, edge by edge, where independence is most wrong, and a third
-measures its pairs. Inference by ``mbi``.
+A third of the budget measures one-way tables, a third chooses a tree edge by edge where independence is most wrong, a third
+measures its pairs. Inference by ``mbi``. Departures from the paper as in ``aim``.
 """
 
 from __future__ import annotations
