@@ -1,7 +1,7 @@
 """AIM: measure what the model gets most wrong, again and again (McKenna et al. 2022, arXiv:2201.12677).
 
-Inference by ``mbi``. Departures from the paper: one-way tables that preparing the codes paid for are used as well, and codes too
-faint to tell from noise, or beyond ``max_codes``, are merged first.
+Inference by ``mbi``. Departures from the paper: one-way tables that preparing the codes paid for are used as well, and codes
+too faint to tell from noise, or beyond ``max_codes``, are merged first.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AIM:
             "rounds": (1, 100_000),
             "degree": (2, 3),
             "choice_share": (0.001, 0.9),
-            "max_megabytes": (0.001, 10_000),
+            "max_megabytes": (1e-6, 10_000),
             "max_codes": (2, 10_000),
             "iterations": (1, 100_000),
         }

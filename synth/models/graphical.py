@@ -72,7 +72,7 @@ def measure_and_fold(data: PrivateTable, rho: float, max_codes: int) -> Folded:
     whole = [_joined([m, *([known[m.names]] if m.names in known else [])]) for m in fresh]
     ordered = data.domain.ordered or (False,) * len(whole)
     groups = [fold_groups(t, is_ordered, max_codes) for t, is_ordered in zip(whole, ordered, strict=True)]
-    tables = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, groups, strict=True))}
+    tables: dict[Clique, Table] = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, groups, strict=True))}
     return Folded(data.folded(groups), whole, groups, tables)
 
 
@@ -80,7 +80,7 @@ def spend_rest_on_one_way(data: PrivateTable, folded: Folded) -> Folded:
     """Where there is no pair to ask about, the rest goes into the one-way tables."""
     again = data.noisy_marginals_with_rest([(name,) for name in data.domain.names])
     whole = [t.joined(table_of(m)) for t, m in zip(folded.whole, again, strict=True)]
-    tables = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, folded.groups, strict=True))}
+    tables: dict[Clique, Table] = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, folded.groups, strict=True))}
     return Folded(folded.table, whole, folded.groups, tables)
 
 
@@ -112,7 +112,7 @@ def fold_groups(table: Table, ordered: bool, max_codes: int) -> IntArray:
 
 
 def _fold(table: Table, groups: IntArray) -> Table:
-    counts = np.bincount(groups, weights=table.counts)
+    counts = np.asarray(np.bincount(groups, weights=table.counts), dtype=np.float64)
     variance = np.bincount(groups, weights=np.broadcast_to(table.sigma, table.counts.shape) ** 2)
     return Table(counts, np.sqrt(variance))
 
@@ -157,4 +157,4 @@ def _unfold(
     low = np.append(0.0, rising)[first]
     point = low[merged] + rng.random(len(merged)) * (rising[last] - low)[merged]
     place = np.clip(np.searchsorted(rising, point, side="right"), first[merged], last[merged])
-    return order[place].astype(np.int32)
+    return np.asarray(order[place], dtype=np.int32)

@@ -23,7 +23,7 @@ from synth.models.graphical import (
     table_of,
     to_fitted,
 )
-from synth.models.junction import Clique, Junction, Marginals
+from synth.models.junction import Clique, FloatArray, Junction, Marginals
 from synth.models.mbi_bridge import Estimator
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
@@ -72,9 +72,10 @@ def _spanning_tree(folded: Folded, rho: float) -> list[Clique]:
     nodes, rows = folded.active, folded.table.rows.estimate
     shares = {j: np.log(np.maximum(folded.tables[(j,)].counts, 1e-9)) for j in nodes}
     independent = Marginals(Junction.of(folded.table.domain.sizes, {(j,): s for j, s in shares.items()}))
-    guesses = {pair: rows * independent.of(pair) for pair in itertools.combinations(nodes, 2)}
+    guesses: dict[Clique, FloatArray] = {pair: rows * independent.of(pair) for pair in itertools.combinations(nodes, 2)}
     epsilon = math.sqrt(8 * rho / (len(nodes) - 1))
-    component, chosen = {j: j for j in nodes}, []
+    component = {j: j for j in nodes}
+    chosen: list[Clique] = []
     while len(chosen) < len(nodes) - 1:
         open_pairs = [p for p in guesses if component[p[0]] != component[p[1]]]
         asked = [(folded.names(p), guesses[p]) for p in open_pairs]
