@@ -74,7 +74,7 @@ class AIM:
         sizes = folded.table.domain.sizes
         estimator = Estimator(sizes, data.rows.estimate)
         if len(folded.active) < 2:
-            folded = spend_rest_on_one_way(data, folded)
+            folded = spend_rest_on_one_way(data, folded, rho - first)
         else:
             run.progress.phase("choosing and measuring tables", STEPS)
             self._rounds(folded, estimator, run, rho, first, rounds)

@@ -76,9 +76,13 @@ def measure_and_fold(data: PrivateTable, rho: float, max_codes: int) -> Folded:
     return Folded(data.folded(groups), whole, groups, tables)
 
 
-def spend_rest_on_one_way(data: PrivateTable, folded: Folded) -> Folded:
-    """Where there is no pair to ask about, the rest goes into the one-way tables."""
-    again = data.noisy_marginals_with_rest([(name,) for name in data.domain.names])
+def spend_rest_on_one_way(data: PrivateTable, folded: Folded, rho: float) -> Folded:
+    """Where there is no pair to ask about, the rest goes into the one-way tables.
+
+    Whether there is one depends on noisy answers, so the rest is of the same zCDP total as it would be with pairs: the exact
+    curve of counts alone allows a little more, but not on one of two branches.
+    """
+    again = measure_rho(data, [(name,) for name in data.domain.names], rho)
     whole = [t.joined(table_of(m)) for t, m in zip(folded.whole, again, strict=True)]
     tables: dict[Clique, Table] = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, folded.groups, strict=True))}
     return Folded(folded.table, whole, folded.groups, tables)

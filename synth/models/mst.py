@@ -50,7 +50,7 @@ class MST:
         rho = rho_budget(data)
         folded = measure_and_fold(data, rho / 3, self.max_codes)
         if len(folded.active) < 2:
-            folded = spend_rest_on_one_way(data, folded)
+            folded = spend_rest_on_one_way(data, folded, rho * 2 / 3)
         else:
             run.progress.phase("choosing pairs")
             pairs = _spanning_tree(folded, rho / 3)
