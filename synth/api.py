@@ -17,7 +17,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
 from synth.progress import Progress, Silent
 from synth.receipt import write_receipt
-from synth.registry import DEFAULT, make_synthesizer
+from synth.registry import DEFAULT, make_synthesizer, require_installed
 from synth.release import Release, load
 from synth.schema import Schema
 from synth.schema_toml import read_schema_toml
@@ -76,6 +76,7 @@ def fit(
     progress = progress or Silent()
     budget = Budget(epsilon=float(epsilon), delta=delta)
     synthesizer = make_synthesizer(model, options)
+    require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
     frame = _frame(data, progress, delimiter, encoding)
     book = Ledger(budget, Path(ledger) if ledger is not None else None)

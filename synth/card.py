@@ -53,6 +53,8 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
         if event["type"] == "subsampled_gaussian":
             noise = f"noise multiplier {event['noise_multiplier']:.3g}, rate {event['sample_rate']:.3g}, {event['steps']} steps"
             mechanism = "DP-SGD: Poisson-subsampled Gaussian"
+        elif event["type"] == "selection":
+            noise, mechanism = f"epsilon {event['epsilon']:.3g} each", "exponential mechanism"
         else:
             noise = f"standard deviation {event['sigma']:.3g} rows"
             mechanism = "rounded Gaussian counts"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import importlib.util
 import typing
 from types import MappingProxyType
 from typing import Any, cast
@@ -17,8 +18,11 @@ SYNTHESIZERS = MappingProxyType(
         "dpvae": "synth.models.dpvae:DPVAE",
         "dpgan": "synth.models.dpgan:DPGAN",
         "independent": "synth.models.independent:Independent",
+        "aim": "synth.models.aim:AIM",
+        "mst": "synth.models.mst:MST",
     }
 )
+NEEDS = MappingProxyType({"aim": "mbi", "mst": "mbi"})  # module that fitting needs; the extra has the same name
 DEFAULT = "dpvae"
 
 
@@ -32,6 +36,17 @@ def synthesizer_class(name: str) -> type[Any]:
         raise InputError(f"there is no model {name!r}; choose one of {', '.join(SYNTHESIZERS)}")
     module, _, attribute = SYNTHESIZERS[name].partition(":")
     return cast("type[Any]", getattr(importlib.import_module(module), attribute))
+
+
+def require_installed(name: str) -> None:
+    """Check that what fitting a model needs is there; sampling needs nothing more.
+
+    Raises:
+        InputError: An extra is not installed.
+    """
+    module = NEEDS.get(name)
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise InputError(f'model {name!r} needs a further package; install it with: pip install "synth-dp[{module}]"')
 
 
 def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthesizer:

@@ -149,10 +149,12 @@ def test_no_assert_and_no_global_noise(source):
             assert node.value.attr != "random"
 
 
-def test_opacus_and_sdmetrics_stay_in_their_corners(source):
+def test_heavy_libraries_stay_in_their_corners(source):
     allowed = {
         "opacus": {"synth/privacy/accounting.py", "synth/privacy/opacus_bridge.py"},
         "sdmetrics": {"evaluation/fidelity/sdmetrics_bridge.py"},
+        "mbi": {"synth/models/mbi_bridge.py"},
+        "jax": {"synth/models/mbi_bridge.py"},
     }
     for node in ast.walk(tree(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):

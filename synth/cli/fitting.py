@@ -57,7 +57,7 @@ def fit(
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="dpvae (default), dpgan or independent.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="dpvae (default), dpgan, independent, aim or mst.")] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Option of the model, key=value; may be repeated.")
     ] = None,

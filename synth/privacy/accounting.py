@@ -3,6 +3,7 @@
 Gaussian events compose exactly into one Gaussian (Dong, Roth and Su 2022, arXiv:1905.02383, Corollary 3.3), partition
 selection adds its delta, DP-SGD is composed in by PLD (Doroshenko et al. 2022, arXiv:2207.04380, in ``dp_accounting``;
 pessimistic, so an upper bound). Rounding is post-processing of the continuous Gaussian, so its PLD holds as it is.
+Once a choice by the exponential mechanism is among the events, everything is composed in Renyi terms instead (``renyi``).
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from dp_accounting.pld import privacy_loss_distribution as pld
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
 from synth.errors import AccountingError, RefusedError
-from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.renyi import chosen, orders_of, renyi_epsilon, rho_of
 
 COARSE, FINE = 1e-3, 1e-4
 NOISE_GRID = 1e5  # calibrated noise is rounded up to it: last bits of a float tell nothing
@@ -89,11 +92,13 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
         AccountingError: An event of unknown type.
     """
     for event in events:
-        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent):
+        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent):
             raise AccountingError(f"no accounting for an event of type {type(event).__name__}")
     left, mu, sgd = delta - selection_delta(events), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
+    if chosen(events):
+        return renyi_epsilon(events, left)
     if not sgd:
         return gaussian_epsilon(mu, left)
     parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, interval) for e in sgd]
@@ -106,6 +111,22 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
     if math.isnan(found):
         raise AccountingError("the accountant gave no figure for these events")
     return found
+
+
+def rho_left(events: Sequence[Event], epsilon: float, delta: float) -> float:
+    """The largest zCDP ``rho`` that still fits beside ``events`` at (epsilon, delta), for models that plan in it.
+
+    Raises:
+        RefusedError: Nothing is left.
+    """
+    left = delta - selection_delta(events)
+    if left <= 0 or renyi_epsilon(events, left) >= epsilon:
+        raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
+    high = 1.0
+    while renyi_epsilon(events, left, extra_rho=high) < epsilon:
+        high *= 2
+    found = brentq(lambda rho: renyi_epsilon(events, left, extra_rho=rho) - epsilon, 0.0, high, xtol=1e-15, rtol=1e-12)
+    return float(found) * (1 - 1e-6)
 
 
 def calibrate_noise(
@@ -159,12 +180,15 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
         tolerance: Largest relative gap to PRV beyond its own error bound.
 
     Returns:
-        ``{"pld": , "prv": , "rdp": }``; for counts alone ``{"closed form": }``, which needs no check.
+        ``{"pld": , "prv": , "rdp": }``; for counts alone ``{"closed form": }``, which needs no check; with choices by the
+        exponential mechanism ``{"rdp": , "rdp (opacus)": }``.
 
     Raises:
         AccountingError: PLD and PRV disagree, or RDP (a looser upper bound) is below PLD.
     """
     ours, mu, sgd = epsilon_of(events, delta), total_mu(events), _sgd(events)
+    if chosen(events):
+        return _cross_check_renyi(events, delta, ours)
     if not sgd:  # one Gaussian, whose curve is known in closed form
         return {"closed form": ours}
     from opacus.accountants import PRVAccountant, RDPAccountant
@@ -189,11 +213,28 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
     return found
 
 
+def _cross_check_renyi(events: Sequence[Event], delta: float, ours: float) -> dict[str, float]:
+    from opacus.accountants.analysis import rdp
+
+    orders = list(orders_of(events))
+    curve = rho_of(events) * np.asarray(orders)
+    for e in _sgd(events):
+        curve = curve + rdp.compute_rdp(q=e.sample_rate, noise_multiplier=e.noise_multiplier, steps=e.steps, orders=orders)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = float(rdp.get_privacy_spent(orders=orders, rdp=curve, delta=delta - selection_delta(events))[0])
+    if not abs(theirs - ours) <= 0.01 * ours + 1e-3:
+        raise AccountingError("two privacy accountants disagree on this run, so no guarantee is given; please report it")
+    return {"rdp": ours, "rdp (opacus)": theirs}
+
+
 def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
     """Epsilon where neighbours differ by *replacing* one row: the same events, read under the other adjacency."""
     left, mu, sgd = delta - 2 * selection_delta(events), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
+    if chosen(events):
+        return renyi_epsilon(events, left, rows=2)
     if not sgd:
         return gaussian_epsilon(2 * mu, left)
     whole = _sgd_pld(sgd[0].noise_multiplier, sgd[0].sample_rate, sgd[0].steps, COARSE, replace=True)
@@ -232,6 +273,8 @@ def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
     left, mu, sgd = delta - group_selection_delta(events, rows), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
+    if chosen(events):
+        return renyi_epsilon(events, left, rows=rows)
     if not sgd:
         return gaussian_epsilon(rows * mu, left)
     whole = None

@@ -90,11 +90,40 @@ class SubsampledGaussianEvent:
         _require(0 < self.noise_multiplier < math.inf and 0 < self.sample_rate <= 1 and self.steps >= 1)
 
 
-Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionEvent:
+    """One of several public options, chosen by the exponential mechanism.
+
+    Attributes:
+        what: Purpose, for people.
+        target: Columns the options are about; empty for all.
+        epsilon: Of the pure guarantee, which is also the range of the privacy loss; ``epsilon^2 / 8``-zCDP.
+    """
+
+    what: str
+    target: tuple[str, ...] = ()
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.epsilon < math.inf)
+
+    @property
+    def rho(self) -> float:
+        """The zCDP parameter: the mechanism has bounded range (Cesar and Rogers 2021, arXiv:2004.07223)."""
+        return self.epsilon**2 / 8
+
+    @property
+    def mu(self) -> float:
+        """What phases that plan in squared Gaussian budget count it as: ``mu^2 / 2 = rho``. No Gaussian-DP claim."""
+        return self.epsilon / 2
+
+
+Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent
 _TYPES: dict[str, type[Event]] = {
     "gaussian": GaussianEvent,
     "partition_selection": PartitionSelectionEvent,
     "subsampled_gaussian": SubsampledGaussianEvent,
+    "selection": SelectionEvent,
 }
 
 

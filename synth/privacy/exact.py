@@ -7,6 +7,7 @@ signs it moves each by at most one, all of them together by at most sqrt(m).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,8 @@ _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
 
+GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
+GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
 LOWEST_POWER, HIGHEST_POWER = -20, 62
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
@@ -103,3 +106,12 @@ def exact_products(
             product *= by_column[j]
         sums[k] = product.sum(dtype=np.int64)
     return sums
+
+
+def exact_gap(codes: npt.NDArray[np.integer], guess: FloatArray) -> Fraction:
+    """L1 distance of the table of code columns from a public guess that is rounded to a binary grid.
+
+    In integers throughout, so that one row moves it by at most exactly 1.
+    """
+    cells = np.rint(guess * GAP_GRID).astype(np.int64)
+    return Fraction(int(np.abs(exact_table(codes, cells.shape) * GAP_GRID - cells).sum()), GAP_GRID)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,12 @@ from synth.errors import AccountingError, RefusedError
 from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise, gaussian_mu
 from synth.privacy.budget import RowCount
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
+from synth.privacy.choice import Guess, check_guesses, fold_domain
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import named_values, noisy_counts, selection_threshold
+from synth.privacy.mechanisms import exponential_choice, named_values, noisy_counts, selection_threshold
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
+from synth.privacy.sealed import Sealed
 from synth.schema import Column, Schema
 from synth.table import Domain
 
@@ -83,31 +86,7 @@ class Products:
     sigma: float
 
 
-class _Sealed:
-    """No way to look at, measure, copy or store the rows by accident."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: private rows>"
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("private rows cannot be pickled or copied")
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("private rows cannot be pickled or copied")
-
-    def __len__(self) -> NoReturn:
-        raise TypeError("the number of private rows is not public; use the paid row count")
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError("private rows cannot be iterated")
-
-    def __bool__(self) -> bool:
-        return True
-
-
-class PrivateFrame(_Sealed):
+class PrivateFrame(Sealed):
     """Raw cells behind a ledger."""
 
     __slots__ = ("__entropy", "__frame", "ledger", "schema")
@@ -193,7 +172,7 @@ class PrivateFrame(_Sealed):
         return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy)
 
 
-class PrivateTable(_Sealed):
+class PrivateTable(Sealed):
     """Codes behind a ledger: what a synthesizer fits.
 
     Attributes:
@@ -267,18 +246,6 @@ class PrivateTable(_Sealed):
         noisy = noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy)
         return Products(signs=tuple(signs), subsets=tuple(subsets), sums=noisy.astype(np.float64), sigma=sigma)
 
-    def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
-        """The same rows with codes merged into groups. Releases nothing, costs nothing; the ledger is shared.
-
-        Args:
-            groups: For every column the group of each code, shape (size,); groups run from 0 and none is left out. Public.
-        """
-        sizes = tuple(int(g.max()) + 1 for g in groups)
-        codes = np.empty(self.__codes.shape, dtype=np.uint16 if max(sizes) < 65536 else np.int32)
-        for j, group in enumerate(groups):
-            codes[:, j] = group[self.__codes[:, j]]
-        return PrivateTable(codes, replace(self.domain, sizes=sizes), self.rows, self.ledger, (), self.__entropy)
-
     def noisy_marginals_with_rest(self, subsets: Sequence[tuple[str, ...]]) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""
         spent = math.fsum(e.mu**2 for e in self.ledger.events if not hasattr(e, "steps"))
@@ -333,3 +300,29 @@ class PrivateTable(_Sealed):
             return np.asarray(self.__codes[taken])
 
         return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy)
+
+    def choose_table(
+        self, guesses: Sequence[Guess], *, weights: Sequence[float], biases: Sequence[float], epsilon: float
+    ) -> int:
+        """Which table the guesses miss most: exponential mechanism on ``weight * |table - guess|_1 + bias``.
+
+        Args:
+            guesses: Columns and public counts of shape ``sizes[columns]``, one per candidate.
+            weights: Public, > 0. One row moves a distance by 1, so the largest weight is the sensitivity.
+            biases: Public, in weighted rows; for the noise a measurement would bring.
+            epsilon: Range of the privacy loss; costs ``epsilon^2 / 8`` of zCDP.
+        """
+        check_guesses(guesses, weights, biases, self.domain)
+        self.ledger.charge(SelectionEvent(what="choice of a table", epsilon=epsilon))
+        exact_gaps = (exact.exact_gap(self.__codes[:, self._index(names)], guess) for names, guess in guesses)
+        exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
+        return exponential_choice(exact_scores, sensitivity=Fraction(max(weights)), epsilon=epsilon, entropy=self.__entropy)
+
+    def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
+        """The same rows with codes merged by public maps, one per column. Releases nothing, costs nothing."""
+        domain = fold_domain(self.domain, groups)
+        codes = np.stack([g[self.__codes[:, j]] for j, g in enumerate(groups)], axis=1)
+        return PrivateTable(codes, domain, self.rows, self.ledger, (), self.__entropy)
+
+    def _index(self, names: tuple[str, ...]) -> list[int]:
+        return [self.domain.names.index(name) for name in names]

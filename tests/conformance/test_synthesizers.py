@@ -26,7 +26,9 @@ from synth.table import Domain
 
 N = 1200
 EPSILON = 6.0
-SMALL = {"steps": 3, "generator_steps": 2, "hidden": 16, "batch_size": 600, "generator_batch": 64}
+SMALL = {"steps": 3, "generator_steps": 2, "hidden": 16, "batch_size": 600, "generator_batch": 64,
+         "rounds": 2, "iterations": 50}  # fmt: skip
+TRAINED = ("dpvae", "dpgan")
 NAMES = tuple(SYNTHESIZERS)
 
 EVERY_KIND = Schema(
@@ -249,11 +251,18 @@ def test_options_are_on_record(release, name):
         assert release.options[key] == value
 
 
+def asked(book, name):
+    """What a run asked. Tables chosen under noise differ from run to run; AIM's noise levels do too, their total does not."""
+    if name == "aim":
+        return round(epsilon_of(book.events, book.working_delta), 5)
+    return [dataclasses.replace(e, target=()) if name == "mst" and hasattr(e, "target") else e for e in book.events]
+
+
 def test_a_seed_is_public_and_the_noise_is_not(name):
     frame = rows_of_every_kind()[["age", "town", "word"]]
     schema = Schema(columns=tuple(EVERY_KIND[c] for c in ("age", "town", "word")), public_rows=N)
     (a, first), (b, second), (_, third) = (fitted(name, frame, schema, seed=s) for s in (5, 5, 6))
-    assert first.events == second.events == third.events
+    assert asked(first, name) == asked(second, name) == asked(third, name)
     assert not all(np.array_equal(a.fitted.tensors[k], b.fitted.tensors[k]) for k in a.fitted.tensors)
 
 
@@ -263,7 +272,7 @@ def test_neighbours_are_treated_alike(name):
     schema = Schema(columns=tuple(EVERY_KIND[c] for c in ("age", "town", "member")), public_rows=N)
     _, first = fitted(name, frame, schema)
     _, second = fitted(name, pd.concat([frame, frame.iloc[[0]].assign(age=10**9)]), schema)
-    assert first.events == second.events
+    assert asked(first, name) == asked(second, name)
 
 
 TABLES = {
@@ -318,7 +327,7 @@ def test_an_empty_table_behind_a_declared_count(name):
 
 def test_dp_sgd_of_the_deep_models_is_charged_once(book, name):
     sgd = [e for e in book.events if isinstance(e, SubsampledGaussianEvent)]
-    assert len(sgd) == (0 if name == "independent" else 1)
+    assert len(sgd) == (1 if name in TRAINED else 0)
     for event in sgd:
         assert event.steps == SMALL["steps"]
         assert event.sample_rate == pytest.approx(SMALL["batch_size"] / N)

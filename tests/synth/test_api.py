@@ -188,3 +188,9 @@ def test_schemas_are_read_by_suffix(tmp_path):
     with pytest.raises(SchemaError):
         read_schema(tmp_path / "none.toml")
     assert load.__module__ == "synth.release"
+
+
+def test_a_model_whose_extra_is_missing_is_refused_before_any_row_is_read(monkeypatch):
+    monkeypatch.setattr("synth.registry.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="synth-dp"):
+        fit("no such file.csv", epsilon=1.0, model="aim")

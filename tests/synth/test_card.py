@@ -1,3 +1,4 @@
+import dataclasses
 import html
 import re
 
@@ -68,3 +69,11 @@ def test_the_page_stands_alone_and_escapes(frame):
     assert not re.findall(r"<(?:script|link|img)[^>]*(?:src|href)=", page)
     assert "http" not in page.replace("http://www.w3.org", "")
     assert "declared public" in page
+
+
+def test_choices_are_gathered_with_their_epsilon(release):
+    choice = {"type": "selection", "what": "choice of a table", "target": [], "epsilon": 0.125}
+    receipt = dataclasses.replace(release.receipt, events=[*release.receipt.events, choice, choice])
+    found = spending(receipt)[-1]
+    assert (found["what"], found["mechanism"], found["times"]) == ("choice of a table", "exponential mechanism", 2)
+    assert (found["noise"], found["share"]) == ("epsilon 0.125 each", 0.0)

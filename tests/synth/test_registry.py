@@ -7,7 +7,7 @@ import pytest
 from synth import registry
 from synth.errors import InputError
 from synth.models.independent import Independent
-from synth.registry import make_synthesizer, synthesizer_class
+from synth.registry import NEEDS, SYNTHESIZERS, make_synthesizer, require_installed, synthesizer_class
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,3 +63,14 @@ def test_values_of_another_type_are_refused(key, value, monkeypatch):
     monkeypatch.setattr(registry, "synthesizer_class", lambda name: Toy)
     with pytest.raises(InputError, match=key):
         make_synthesizer("toy", {key: value})
+
+
+def test_an_extra_that_is_missing_is_named_and_other_models_do_without(monkeypatch):
+    assert set(NEEDS) <= set(SYNTHESIZERS)
+    for name in SYNTHESIZERS:
+        require_installed(name)
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda name: None)
+    require_installed("dpvae")
+    assert make_synthesizer("aim", {"rounds": 5}).rounds == 5  # sampling needs no extra
+    with pytest.raises(InputError, match=r'pip install "synth-dp\[mbi\]"'):
+        require_installed("aim")

@@ -20,10 +20,11 @@ from synth.privacy.accounting import (
     gaussian_mu,
     group_epsilon,
     replace_one_epsilon,
+    rho_left,
     selection_delta,
     total_mu,
 )
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
 
 
 def counts(*sigmas):
@@ -32,6 +33,10 @@ def counts(*sigmas):
 
 def sgd(noise=1.0, rate=0.0314, steps=1000):
     return SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=noise, sample_rate=rate, steps=steps)
+
+
+def choice(epsilon=0.2):
+    return SelectionEvent(what="choice", epsilon=epsilon)
 
 
 def selection(delta=1e-8, sigma=10.0):
@@ -232,3 +237,57 @@ def test_no_figure_is_no_guarantee(monkeypatch):
     event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
     with pytest.raises(AccountingError, match="no figure"):
         accounting.epsilon_of([event], 1e-6)
+
+
+def test_choices_bring_an_upper_bound_and_nothing_changes_without_them():
+    events = [*counts(10), selection()]
+    assert epsilon_of([*events, choice(1e-6)], 1e-6) >= epsilon_of(events, 1e-6)
+    assert epsilon_of([*events, choice(0.2), choice(0.2)], 1e-6) > epsilon_of([*events, choice(0.2)], 1e-6)
+    assert epsilon_of([choice(), selection(1e-6)], 1e-6) == math.inf
+    assert total_mu([*events, choice()]) == total_mu(events)
+
+
+def test_a_choice_costs_no_more_than_its_pure_epsilon_in_the_long_run():
+    """Forty choices of 0.1: basic composition says 4."""
+    assert epsilon_of([choice(0.1)] * 40, 1e-6) < 2
+
+
+def test_choices_of_groups_grow_with_the_rows():
+    events = [*counts(30), choice(0.1)]
+    assert replace_one_epsilon(events, 1e-6) == group_epsilon(events, 1e-6, 2)
+    assert group_epsilon(events, 1e-6, 2) == epsilon_of([*counts(15), choice(0.2)], 1e-6)
+    mixed = [*events, sgd(steps=5)]
+    assert epsilon_of(mixed, 1e-6) < math.inf
+    assert replace_one_epsilon(mixed, 1e-6) == group_epsilon(mixed, 1e-6, 2) == math.inf
+
+
+@pytest.mark.parametrize("extra", [[], [sgd(noise=2.0, rate=0.05, steps=20)]])
+def test_cross_check_of_choices_is_opacus_reading_of_the_same_curve(extra, monkeypatch):
+    from opacus.accountants.analysis import rdp
+
+    events = [*counts(10), selection(), choice(), *extra]
+    found = cross_check(events, 1e-6)
+    assert found["rdp"] == epsilon_of(events, 1e-6)
+    assert found["rdp (opacus)"] == pytest.approx(found["rdp"], rel=1e-3)
+    monkeypatch.setattr(rdp, "get_privacy_spent", lambda **_: (float("nan"), 2.0))
+    with pytest.raises(AccountingError, match="disagree"):
+        cross_check(events, 1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 20.0])
+def test_the_rest_in_zcdp_fits_and_no_more(epsilon):
+    prefix = [*counts(1 / (gaussian_mu(epsilon, 1e-6) * math.sqrt(0.2))), selection(5e-8, 1e4)]
+    rho = rho_left(prefix, epsilon, 1e-6)
+    assert epsilon * 0.9999 <= epsilon_of([*prefix, choice(math.sqrt(8 * rho))], 1e-6) <= epsilon
+    assert epsilon_of([*prefix, choice(math.sqrt(8 * rho * 1.0001))], 1e-6) > epsilon
+
+
+def test_there_may_be_no_rest():
+    for events in (counts(1 / gaussian_mu(1.0, 1e-6)), [selection(1e-6)]):
+        with pytest.raises(RefusedError, match="nothing is left"):
+            rho_left(events, 1.0, 1e-6)
+
+
+def test_noise_of_dp_sgd_can_be_calibrated_after_a_choice():
+    event = calibrate_noise([choice(0.1)], sample_rate=0.05, steps=20, epsilon=1.0, delta=1e-6)
+    assert 0.97 <= epsilon_of([choice(0.1), event], 1e-6) <= 1.0

@@ -8,6 +8,7 @@ from synth.errors import AccountingError
 from synth.privacy.events import (
     GaussianEvent,
     PartitionSelectionEvent,
+    SelectionEvent,
     SubsampledGaussianEvent,
     event_from_dict,
     event_to_dict,
@@ -18,6 +19,7 @@ EVENTS = (
     GaussianEvent(what="table", target=("a", "b"), sigma=3.0, l2_sensitivity=2.0),
     PartitionSelectionEvent(what="domain", target=("a",), sigma=2.0, threshold=9, delta=1e-8),
     SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.0, sample_rate=0.1, steps=10),
+    SelectionEvent(what="choice", target=("a",), epsilon=0.2),
 )
 
 
@@ -28,6 +30,12 @@ def test_events_survive_json(event):
 
 def test_mu_is_sensitivity_over_noise():
     assert [e.mu for e in EVENTS[:3]] == [1 / 3, 2 / 3, 1 / 2]
+
+
+def test_a_choice_counts_as_an_eighth_of_its_squared_epsilon():
+    event = SelectionEvent(what="choice", epsilon=0.4)
+    assert event.rho == pytest.approx(0.02)
+    assert event.mu**2 / 2 == pytest.approx(event.rho)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +62,7 @@ def test_unknown_events_and_fields_are_refused(facts):
         lambda: GaussianEvent(what="x", sigma=1.0, l2_sensitivity=0.0),
         lambda: PartitionSelectionEvent(what="x", target=("a",), sigma=1.0, threshold=3, delta=-1.0),
         lambda: PartitionSelectionEvent(what="x", target=("a",), sigma=1.0, threshold=3, delta=0.0),
+        *(lambda e=e: SelectionEvent(what="x", epsilon=e) for e in (0.0, -1.0, float("nan"), float("inf"))),
         lambda: SubsampledGaussianEvent(what="x", noise_multiplier=float("nan"), sample_rate=0.1, steps=1),
         lambda: SubsampledGaussianEvent(what="x", noise_multiplier=1.0, sample_rate=0.0, steps=1),
         lambda: SubsampledGaussianEvent(what="x", noise_multiplier=1.0, sample_rate=0.1, steps=0),

@@ -14,6 +14,7 @@ from synth.encoding.values import numbers, texts
 from synth.privacy.exact import (
     VALUE_CLASSES,
     bucket_edges,
+    exact_gap,
     exact_histogram,
     exact_table,
     exact_value_classes,
@@ -178,3 +179,12 @@ def test_a_leading_zero_makes_a_code_not_a_number():
     assert found["text"] == 3
     assert found["integer"] == 2
     assert (found["decimal_1"], found["decimal_2"], found["float"]) == (2, 1, 1)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 3), st.integers(0, 2))
+def test_a_gap_is_exact_on_the_grid_and_moves_by_at_most_one(seed, a, b):
+    rng = np.random.default_rng(seed)
+    codes, guess = rng.integers(0, (4, 3), (20, 2)), rng.uniform(0, 5, (4, 3))
+    gap = exact_gap(codes, guess)
+    assert float(gap) == pytest.approx(np.abs(exact_table(codes, (4, 3)) - guess).sum(), abs=12 / 1024)
+    assert abs(exact_gap(np.vstack([codes, [[a, b]]]), guess) - gap) <= 1

@@ -1,5 +1,8 @@
 """Noise on integers, the selection threshold, and the grid of gradient sums."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from scipy.stats import binom, chi2, norm
 from synth.errors import AccountingError
 from synth.privacy.mechanisms import (
     GRID_LOSS,
+    exponential_choice,
     grid_bits,
     named_values,
     noisy_counts,
@@ -99,3 +103,51 @@ def test_noise_scale_is_multiplier_times_rounded_sensitivity(clip, keystream):
     noisy = noisy_gradient_sum(np.zeros(size), max_grad_norm=clip, noise_multiplier=multiplier, entropy=keystream(6))
     statistic = ((noisy / (multiplier * rounded_sensitivity(size) * clip)) ** 2).sum()
     assert chi2.isf(1 - ALARM, size) < statistic < chi2.isf(ALARM, size)
+
+
+def fractions(*values):
+    return [Fraction(v) for v in values]
+
+
+@pytest.mark.statistical
+def test_options_are_chosen_with_the_exponential_mechanisms_probabilities(keystream):
+    """Pearson's statistic of 20,000 choices; false-alarm rate ALARM."""
+    scores, stream, n = fractions(0, 3, 1.5, -2, 3), keystream(5), 20_000
+    weight = np.exp(0.8 * np.array([float(s) for s in scores]) / (2 * 2))
+    picked = [exponential_choice(scores, sensitivity=Fraction(2), epsilon=0.8, entropy=stream) for _ in range(n)]
+    expected = n * weight / weight.sum()
+    assert ((np.bincount(picked, minlength=5) - expected) ** 2 / expected).sum() < chi2.isf(ALARM, 4)
+
+
+def test_a_choice_inverts_its_uniform(script):
+    ask = {"sensitivity": Fraction(1), "epsilon": 2 * math.log(3)}
+    for point, wanted in ((0.0, 0), (0.2499, 0), (0.2501, 1), (1 - 2.0**-50, 1)):
+        word = int(point * 2**64) << 192
+        assert exponential_choice(fractions(0, 1), entropy=script(word.to_bytes(32, "little")), **ask) == wanted
+    assert exponential_choice(fractions(7), entropy=script(b"\xff" * 32), **ask) == 0
+
+
+def test_scores_far_apart_and_huge_do_not_overflow(keystream):
+    scores = [Fraction(10**15), Fraction(10**15) - 10**9, Fraction(-(10**15))]
+    assert exponential_choice(scores, sensitivity=Fraction(1, 1024), epsilon=50.0, entropy=keystream(1)) == 0
+
+
+@pytest.mark.parametrize("epsilon", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_choice_without_a_sound_epsilon_is_refused(epsilon, script):
+    with pytest.raises(AccountingError):
+        exponential_choice(fractions(1, 2), sensitivity=Fraction(1), epsilon=epsilon, entropy=script())
+
+
+@pytest.mark.parametrize(
+    ("scores", "sensitivity"),
+    [
+        ([], Fraction(1)),
+        ([1.5], Fraction(1)),
+        ([Fraction(1)], 1.0),
+        ([Fraction(1)], Fraction(0)),
+        ([Fraction(1)], Fraction(-1)),
+    ],
+)
+def test_a_choice_without_options_exact_scores_or_sensitivity_is_refused(scores, sensitivity, script):
+    with pytest.raises(AccountingError):
+        exponential_choice(scores, sensitivity=sensitivity, epsilon=1.0, entropy=script())

@@ -16,10 +16,11 @@ from synth.encoding.codec import Codec
 from synth.encoding.hierarchy import level_sizes
 from synth.encoding.numeric import make_axis
 from synth.errors import AccountingError, RefusedError
+from synth.privacy import vault
 from synth.privacy.accounting import epsilon_of, gaussian_mu
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.dpsgd import SgdPlan
-from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
 from synth.privacy.ledger import Ledger, read_ledger
 from synth.privacy.vault import PrivateFrame, PrivateTable, measurement_mu, sigma_for
@@ -290,3 +291,81 @@ def test_no_state_is_handed_out(ledger):
     table = PrivateTable(np.zeros((2, 1), dtype=np.int64), Domain(names=("a",), sizes=(1,)), declared_rows(2), ledger)
     with pytest.raises(TypeError, match="pickled or copied"):
         table.__getstate__()
+
+
+GUESSES = [(("a",), np.array([1.0, 1.0, 2.0])), (("a", "b"), np.zeros((3, 2))), (("b",), np.array([0.0, 4.0]))]
+
+
+def choose(table, guesses=GUESSES, weights=(1.0, 0.5, 1.0), biases=(0.0, 0.0, 0.0), epsilon=1.0):
+    return table.choose_table(guesses, weights=list(weights), biases=list(biases), epsilon=epsilon)
+
+
+def test_a_choice_is_charged_before_entropy_is_asked_for(tmp_path, keystream):
+    path, stream, seen = tmp_path / "l", keystream(1), []
+
+    def entropy(n):
+        seen.append([r["record"] for r in read_ledger(path)])
+        return stream(n)
+
+    book = Ledger(Budget(epsilon=50.0, delta=1e-5), path)
+    assert choose(table_of(book, entropy)) in range(3)
+    assert seen == [["run", "event"]]
+    assert book.events == (SelectionEvent(what="choice of a table", epsilon=1.0),)
+
+
+def test_a_refused_choice_leaves_no_trace(script):
+    book = Ledger(Budget(epsilon=0.5, delta=1e-6))
+    with pytest.raises(RefusedError):
+        choose(table_of(book, script()), epsilon=5.0)
+    with pytest.raises(AccountingError):
+        choose(table_of(book, script()), weights=(1.0, float("nan"), 1.0))
+    with pytest.raises(AccountingError):
+        choose(table_of(book, script()), epsilon=float("nan"))
+    assert book.events == ()
+
+
+def asked_of(monkeypatch, codes, **options):
+    """Scores and sensitivity that reach the mechanism."""
+    seen = {}
+    monkeypatch.setattr(vault, "exponential_choice", lambda scores, **rest: seen.update(rest, scores=scores) or 0)
+    book = Ledger(Budget(epsilon=50.0, delta=1e-5))
+    choose(table_of(book, None, codes=codes), **options)
+    return seen
+
+
+def test_scores_are_weighted_gaps_and_the_largest_weight_is_the_sensitivity(monkeypatch):
+    seen = asked_of(monkeypatch, CODES, weights=(1.0, 0.25, 2.0), biases=(0.0, 1.0, -0.5))
+    assert seen["scores"] == [0 + 0 + 0 + 0, 0.25 * 4 + 1, 2 * (2 + 2) - 0.5]
+    assert (seen["sensitivity"], seen["epsilon"]) == (2, 1.0)
+
+
+@pytest.mark.parametrize("row", [[0, 0], [2, 1], [1, 1]])
+def test_one_more_row_moves_no_score_by_more_than_the_sensitivity(row, monkeypatch):
+    rng = np.random.default_rng(sum(row))
+    for _ in range(20):
+        guesses = [(names, rng.uniform(0, 4, guess.shape)) for names, guess in GUESSES]
+        options = {"guesses": guesses, "weights": rng.uniform(0.1, 3, 3), "biases": rng.normal(size=3)}
+        one, two = (asked_of(monkeypatch, np.vstack([CODES, *more]), **options) for more in ([], [[row]]))
+        assert one["sensitivity"] == two["sensitivity"] == max(options["weights"])
+        moved = [abs(a - b) for a, b in zip(one["scores"], two["scores"], strict=True)]
+        assert max(moved) <= one["sensitivity"]
+
+
+def test_folding_merges_codes_and_costs_nothing(keystream):
+    book = Ledger(Budget(epsilon=100.0, delta=1e-3))
+    folded = table_of(book, keystream(3)).coarsen([np.array([0, 1, 0]), np.array([1, 0])])
+    assert folded.domain == Domain(names=("a", "b"), sizes=(2, 2))
+    assert (folded.rows, folded.ledger, folded.measured) == (declared_rows(1000), book, ())
+    assert book.events == ()
+    share = (1 / (0.12 * measurement_mu(book))) ** 2
+    (table,) = folded.noisy_marginals([("a", "b")], share=share)
+    assert table.counts.tolist() == [[2, 1], [0, 1]]
+
+
+def test_the_rest_after_choices_is_never_more_than_there_is(keystream):
+    book = Ledger(Budget(epsilon=2.0, delta=1e-5))
+    table = table_of(book, keystream(3))
+    choose(table, epsilon=0.2)
+    with pytest.raises(RefusedError):  # the exact curve of counts no longer applies; plan with ``rho_left`` instead
+        table.noisy_marginals_with_rest([("a",)])
+    assert len(book.events) == 1
