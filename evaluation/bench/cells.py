@@ -70,9 +70,17 @@ def parse_variant(text: str) -> Variant:
         options[name.strip()] = value.strip()
     check_model(model)
     if model in PEERS:
-        return model, options
+        return model, {name: _plain(value) for name, value in options.items()}
     made = make_synthesizer(model, options)
     return model, {name: getattr(made, name) for name in options}
+
+
+def _plain(text: str) -> Any:
+    """A number or truth value where the text is one; a peer's options have no declared types."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
 
 
 def check_model(name: str) -> None:

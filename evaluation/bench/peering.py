@@ -47,10 +47,18 @@ class Peer:
 
 
 def _known() -> dict[str, Peer]:
-    dpmm = {"script": FOLDER / "dpmm.py", "library": "dpmm-0.1.9", "requirements": (("dpmm==0.1.9",),)}
+    def peer(script: str, library: str, *steps: tuple[str, ...], options: dict[str, Any]) -> Peer:
+        return Peer(script=FOLDER / f"{script}.py", library=library, requirements=steps, options=options)
+
+    needed = ("smartnoise-synth==1.0.8", "mbi==1.1.0", "packaging")
+    smartnoise = ("smartnoise", "smartnoise-synth-1.0.8", (TORCH,), (TORCH, *needed))
+    mwem = {"method": "mwem", "split_factor": 3}  # its documentation's example; a histogram of all columns fits no memory
+    dpmm = ("dpmm", "dpmm-0.1.9", ("dpmm==0.1.9",))
     return {
-        f"dpmm-{method}": Peer(**dpmm, options={"method": method})  # type: ignore[arg-type]
-        for method in ("aim", "mst", "privbayes")
+        **{f"dpmm-{m}": peer(*dpmm, options={"method": m}) for m in ("aim", "mst", "privbayes")},
+        **{f"smartnoise-{m}": peer(*smartnoise, options={"method": m}) for m in ("aim", "mst", "patectgan")},
+        "smartnoise-mwem": peer(*smartnoise, options=mwem),
+        "mostlyai-argn": peer("mostlyai", "mostlyai-engine-2.7.3", (TORCH,), (TORCH, "mostlyai-engine==2.7.3"), options={}),
     }
 
 

@@ -28,7 +28,7 @@ def test_variants_are_typed_like_the_options_of_fit():
     assert parse_variant("dpvae.latent=8") == ("dpvae", {"latent": 8})
     assert parse_variant("dpvae.latent=08, components=4.0") == ("dpvae", {"latent": 8, "components": 4})
     name = next(iter(PEERS))
-    assert parse_variant(f"{name}.compress=x") == (name, {"compress": "x"})
+    assert parse_variant(f"{name}.a=x,b=2,c=true") == (name, {"a": "x", "b": 2, "c": True})
 
 
 @pytest.mark.parametrize(
