@@ -11,8 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, ndtr, ndtri
 
 from synth.schema import Column, Kind, Schema
 
@@ -54,7 +53,7 @@ def parity(seed: int, quantile: float = 0.5) -> Split:
     rng = np.random.default_rng([1, seed])
     names = [f"x{i}" for i in range(1, 7)]
     values = np.round(rng.normal(size=(TRAIN + TEST, 6)).clip(-LIMIT, LIMIT), 4)
-    odd = (values[:, :3] > norm.ppf(quantile)).sum(axis=1) % 2 == 1
+    odd = (values[:, :3] > ndtri(quantile)).sum(axis=1) % 2 == 1
     frame = pd.DataFrame(values, columns=names)
     frame["label"] = np.where(odd ^ (rng.random(len(odd)) < FLIPPED), "yes", "no")
     columns = [*(number(name, -LIMIT, LIMIT, 4) for name in names), choice("label", ("no", "yes"))]
@@ -87,7 +86,7 @@ def copula(seed: int) -> Split:
     for j in (8, 9):
         frame[f"normal{j - 7}"] = np.round(z[:, j].clip(-LIMIT, LIMIT), 3)
         columns.append(number(f"normal{j - 7}", -LIMIT, LIMIT, 3))
-    frame["share"] = np.round(norm.cdf(z[:, 10]), 3)
+    frame["share"] = np.round(ndtr(z[:, 10]), 3)
     frame["grade"] = (np.searchsorted([-1.5, -0.5, 0.3, 1.2], z[:, 11]) + 1).astype(str)
     columns += [number("share", 0.0, 1.0, 3), choice("grade", ("1", "2", "3", "4", "5"), ordered=True)]
     logit = 2.0 * z[:, 0] * z[:, 8] + 2.0 * np.sin(2 * z[:, 3]) + 1.5 * (np.abs(z[:, 10]) - 0.8) + z[:, 5]
@@ -111,8 +110,8 @@ def heavy(seed: int) -> Split:
     for j, zeros in enumerate(np.linspace(0.3, 0.9, 8)):
         driver = (0.7 * wealth if j % 2 == 0 else 0.7 * risk) + 0.3 * rng.normal(size=n)
         level = driver / np.sqrt(0.58)
-        above = np.maximum((norm.cdf(level) - zeros) / (1 - zeros), 0)  # a uniform for the share that is not zero
-        amount = np.where(level > norm.ppf(zeros), 400 * (1 - above).clip(1e-9) ** (-1 / (1.2 + 0.15 * j)), 0)
+        above = np.maximum((ndtr(level) - zeros) / (1 - zeros), 0)  # a uniform for the share that is not zero
+        amount = np.where(level > ndtri(zeros), 400 * (1 - above).clip(1e-9) ** (-1 / (1.2 + 0.15 * j)), 0)
         heaped = rng.random(n) < 0.6
         amount = np.where(heaped, np.where(amount > 0, np.maximum(np.round(amount / 100), 1) * 100, 0), np.round(amount))
         frame[f"money{j + 1}"] = amount.clip(0, MOST).astype(np.int64)
