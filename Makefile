@@ -1,7 +1,7 @@
 # make demo: build the environment, fit the embedded table at epsilon 1, sample, evaluate, say where the report is
 # make test: the gate (lint, types, import contracts, tests); what CI runs
 # make slow: the long tests as well
-# make bench: the tables of the README
+# make bench: what the tables of the README lack, then the tables (BENCH="--peers --plot quality.svg" for more)
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -26,7 +26,7 @@ slow-only: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not peers and not browser" -k "not deep"
 
 bench: $(STAMP)
-	$(BIN)/python -m evaluation.bench
+	$(BIN)/synth bench $(BENCH)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -9,108 +9,112 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
+from evaluation.bench.cells import Cell, key, label
+from evaluation.bench.data import Data, load_data
+from evaluation.bench.peering import PEERS, cache_folder, interpreter, run_peer
+from evaluation.bench.process import weighed
 from evaluation.fidelity.detection import score_detection
 from evaluation.fidelity.marginals import score_marginals
 from evaluation.inputs import prepare
 from evaluation.utility.tstr import score_utility
-from synth.catalog import card, dataset_path
-from synth.errors import SynthError
+from synth.errors import InputError, SynthError
 from synth.privacy.ingest import read_table
 from synth.schema_toml import schema_to_toml
 
 RESULTS = Path(__file__).parent / "results"
-HOLDOUT_SHARE = 0.25
+MANY = 100_000
+
+
+def silent(_: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """One run of the grid.
+class Terms:
+    """How runs are done, whatever the cell.
 
     Attributes:
-        dataset: Name of a card; its schema is the only public knowledge.
-        model: Synthesizer.
-        epsilon: Whole budget.
-        delta: Whole delta.
-        seed: Of initial weights and sampling (noise cannot be seeded).
+        limit: Seconds after which a command is stopped; ``None`` for no limit.
+        cache: Folder of the peers' environments.
+        retry: Whether runs that failed before are run again.
+        say: Told what is about to take long.
     """
 
-    dataset: str
-    model: str
-    epsilon: float
-    delta: float
-    seed: int
+    limit: float | None = None
+    cache: Path = field(default_factory=cache_folder)
+    retry: bool = False
+    say: Callable[[str], None] = silent
 
 
-def split(dataset: str) -> tuple[Any, Any]:
-    """Training and held-out rows: the published parts, or a fixed quarter held out."""
-    train = read_table(dataset_path(dataset))
-    if len(card(dataset).parts) > 1:
-        return train, read_table(dataset_path(dataset, "test"))
-    held = np.random.default_rng(0).random(len(train)) < HOLDOUT_SHARE
-    return train[~held].reset_index(drop=True), train[held].reset_index(drop=True)
+def command(arguments: list[str], limit: float | None = None) -> dict[str, float]:
+    """Run ``synth`` as a process of its own; see ``weighed``."""
+    return weighed([sys.executable, "-m", "synth", *arguments], f"synth {arguments[0]}", limit=limit)
 
 
-def command(arguments: list[str]) -> dict[str, float]:
-    """Run ``synth`` as a process of its own.
-
-    Returns:
-        Wall seconds, CPU seconds, and peak resident memory in MiB, start-up included.
+def run_cell(cell: Cell, data: Data, terms: Terms) -> dict[str, Any]:
+    """Fit, sample and score; a plain record.
 
     Raises:
-        SynthError: It failed; the text is its own.
+        SynthError: The model could not be run on these rows.
     """
-    started = time.monotonic()
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen([sys.executable, "-m", "synth", *arguments], stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.monotonic() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            errors.seek(0)
-            raise SynthError(f"synth {arguments[0]} failed: {errors.read().decode(errors='replace').strip()[-300:]}")
-    return {
-        "seconds": round(seconds, 2),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
-        "peak_mib": round(usage.ru_maxrss / 1024),
-    }
-
-
-def run_cell(cell: Cell, train: Any, holdout: Any) -> dict[str, Any]:
-    """Fit, sample and score; a plain record."""
-    facts = card(cell.dataset).schema
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        train.to_csv(place / "train.csv", index=False)
-        (place / "schema.toml").write_text(schema_to_toml(facts), encoding="utf-8")
-        fit = command(
-            ["fit", str(place / "train.csv"), "--schema", str(place / "schema.toml"), "--epsilon", str(cell.epsilon),
-             "--delta", str(cell.delta), "--model", cell.model, "--seed", str(cell.seed), "-o", str(place / "m.synth"), "-q"]
-        )  # fmt: skip
-        draw = ["sample", str(place / "m.synth"), "--seed", str(cell.seed), "-q"]
-        command([*draw, "-n", str(len(train)), "-o", str(place / "synthetic.parquet")])
-        sample = command([*draw, "-n", "100000", "-o", str(place / "many.parquet")])
-        tables = prepare(train, holdout, read_table(place / "synthetic.parquet"), facts, seed=cell.seed)
+        costs = _peer(cell, data, terms, place) if cell.model in PEERS else _own(cell, data, terms, place)
+        made = next(place.glob("synthetic.*"))
+        scores = score(data, read_table(made), cell.seed)
+    return {**named(cell), **costs, "scores": scores, **circumstances()}
+
+
+def _own(cell: Cell, data: Data, terms: Terms, place: Path) -> dict[str, Any]:
+    data.train.to_csv(place / "train.csv", index=False)
+    (place / "schema.toml").write_text(schema_to_toml(data.schema), encoding="utf-8")
+    options = [word for name, value in cell.options.items() for word in ("--set", f"{name}={value}")]
+    fit = command(
+        ["fit", str(place / "train.csv"), "--schema", str(place / "schema.toml"), "--epsilon", str(cell.epsilon),
+         "--delta", str(cell.delta), "--model", cell.model, "--seed", str(cell.seed), *options,
+         "-o", str(place / "m.synth"), "-q"],
+        terms.limit,
+    )  # fmt: skip
+    draw = ["sample", str(place / "m.synth"), "--seed", str(cell.seed), "-q"]
+    command([*draw, "-n", str(len(data.train)), "-o", str(place / "synthetic.parquet")], terms.limit)
+    return {"fit": fit, "sample_100k": command([*draw, "-n", str(MANY), "-o", str(place / "many.parquet")], terms.limit)}
+
+
+def _peer(cell: Cell, data: Data, terms: Terms, place: Path) -> dict[str, Any]:
+    peer = PEERS[cell.model]
+    python = interpreter(peer, terms.cache, terms.say)
+    fit = run_peer(
+        peer, cell.options, data.train, data.schema, place,
+        epsilon=cell.epsilon, delta=cell.delta, seed=cell.seed, python=python, limit=terms.limit,
+    )  # fmt: skip
+    return {"fit": fit, "peer": peer.library}
+
+
+def score(data: Data, synthetic: pd.DataFrame, seed: int) -> dict[str, dict[str, float | None]]:
+    """Fidelity, utility and detection of synthetic rows: value, interval over rows, ceiling and floor by name."""
+    tables = prepare(data.train, data.test, synthetic, data.schema, seed=seed)
     sections = (score_marginals(tables), score_utility(tables), score_detection(tables))
-    scores = {s.name: {"value": s.value, "ceiling": s.ceiling, "floor": s.floor} for part in sections for s in part.scores}
-    return {**asdict(cell), "fit": fit, "sample_100k": sample, "scores": scores, **circumstances()}
+    facts = ("value", "low", "high", "ceiling", "floor")
+    return {s.name: {fact: getattr(s, fact) for fact in facts} for section in sections for s in section.scores}
+
+
+def named(cell: Cell) -> dict[str, Any]:
+    """The part of a record that says which run it is."""
+    return {**asdict(cell), "variant": label(cell.model, cell.options)}
 
 
 def circumstances() -> dict[str, Any]:
     """Date, machine, versions and commit of a record."""
     revision = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )
     packages = ("torch", "opacus", "dp-accounting", "numpy", "pandas", "scikit-learn")
     return {
@@ -131,24 +135,46 @@ def _processor() -> str:
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
-    """All records of a results file; none where there is no file."""
+    """All records of a results file; none where there is no file.
+
+    Raises:
+        InputError: A line is no record.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            records += [json.loads(line)] if line else []
+        except json.JSONDecodeError:
+            raise InputError(f"line {number} of {str(path)!r} is damaged; remove it to run that cell again") from None
+    return records
 
 
-def run_grid(cells: Iterable[Cell], path: Path) -> Iterator[dict[str, Any]]:
-    """Run what ``path`` does not hold yet, append each record, and yield it."""
+def latest(records: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The last record of every run: a failure that was run again gives way."""
+    return list({key(record): record for record in records}.values())
+
+
+def run_grid(cells: Iterable[Cell], path: Path, terms: Terms | None = None) -> Iterator[dict[str, Any]]:
+    """Run what ``path`` does not hold yet, append each record, and yield it.
+
+    A model that cannot be run gives a record with the reason under ``failed``, and the grid goes on.
+    """
+    terms = terms or Terms()
     path.parent.mkdir(parents=True, exist_ok=True)
-    keys = [f for f in Cell.__slots__]
-    done = {tuple(record[key] for key in keys) for record in read_results(path)}
-    parts: dict[str, tuple[Any, Any]] = {}
-    for cell in cells:
-        if tuple(asdict(cell)[key] for key in keys) in done:
-            continue
-        if cell.dataset not in parts:
-            parts[cell.dataset] = split(cell.dataset)
-        record = run_cell(cell, *parts[cell.dataset])
+    done = {key(r) for r in latest(read_results(path)) if not (terms.retry and "failed" in r)}
+    missing = [cell for cell in cells if key(asdict(cell)) not in done]
+    loaded: dict[str, Data] = {}
+    for number, cell in enumerate(missing, start=1):
+        where = f"{cell.dataset}, epsilon {cell.epsilon:g}, {label(cell.model, cell.options)}, seed {cell.seed}"
+        terms.say(f"[{number}/{len(missing)}] {where}")
+        if cell.dataset not in loaded:
+            loaded[cell.dataset] = load_data(cell.dataset)
+        try:
+            record = run_cell(cell, loaded[cell.dataset], terms)
+        except SynthError as error:
+            record = {**named(cell), "failed": " ".join(str(error).split()), **circumstances()}
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record, sort_keys=True) + "\n")
         yield record

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import evaluating, facts, fitting
+from synth.cli import benching, evaluating, facts, fitting
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -46,6 +46,7 @@ app = typer.Typer(
 fitting.register(app)
 evaluating.register(app)
 facts.register(app)
+benching.register(app)
 
 
 def _version(show: bool) -> None:
