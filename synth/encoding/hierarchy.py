@@ -95,32 +95,6 @@ def estimate(noisy: list[FloatArray], sigma: float, total: float) -> Estimate:
     return Estimate(counts, masses, sigma)
 
 
-def bin_weights(found: Estimate, starts: IntArray) -> FloatArray:
-    """How a value is drawn inside each bin: relative weights of the fine cells. Post-processing.
-
-    Plausible masses, plus what a bin's count has beyond them (a thin tail, too faint to place cell by cell). That rest
-    falls off exponentially from the denser neighbouring bin, at the rate that continues its density.
-
-    Args:
-        found: Estimates of the fine cells.
-        starts: First fine cell of each bin.
-    """
-    weights, ends = found.masses.copy(), np.append(starts, len(found.counts))[1:]
-    mass = np.maximum(np.add.reduceat(found.counts, starts), 1e-9)
-    density = mass / (ends - starts)
-    for b, (first, last) in enumerate(zip(starts, ends, strict=True)):
-        rest = mass[b] - weights[first:last].sum()
-        if rest <= 0:
-            continue
-        left, right = (density[b - 1] if b else 0.0), (density[b + 1] if b + 1 < len(starts) else 0.0)
-        steps = np.arange(last - first, dtype=np.float64)
-        if right > left:
-            steps = steps[::-1]
-        decay = np.exp(-steps * max(left, right) / rest)
-        weights[first:last] += rest * decay / decay.sum()
-    return weights
-
-
 def _shares(values: FloatArray, least: FloatArray, total: float) -> FloatArray:
     """Divide a mass over nodes: those up to ``least`` get nothing, unless all are, when they share alike."""
     if total <= 0:

@@ -80,6 +80,19 @@ def exact_value_counts(cells: TextArray) -> tuple[list[str], IntArray]:
     return [str(v) for v in counts.index], np.asarray(counts, dtype=np.int64)
 
 
+def exact_number_counts(values: FloatArray, low: float, step: float) -> tuple[list[float], IntArray]:
+    """Distinct numbers and how many rows hold each; missing ones are not counted.
+
+    Args:
+        values: Inside the bounds, shape (n,).
+        low: Lower bound.
+        step: Grid that values are moved onto; 0 for floats, which are taken as they are.
+    """
+    known = values[~np.isnan(values)] + 0.0  # -0 and 0 are one value
+    distinct, counts = np.unique(np.rint((known - low) / step) if step else known, return_counts=True)
+    return (low + distinct * step if step else distinct).tolist(), counts.astype(np.int64)
+
+
 def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntArray:
     """Contingency table of code columns, shape ``sizes``."""
     flat = np.zeros(len(codes), dtype=np.int64)

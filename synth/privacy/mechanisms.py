@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ from synth.privacy.randomness import Entropy, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+Value = TypeVar("Value", str, float)
 
 GRID_LOSS = 0.005  # rounding a gradient sum to the grid may raise its sensitivity by at most this share
 FLOAT_SLACK = 1e-6  # float64 summation of a batch: estimated below 1e-9 of the clipping norm
@@ -50,9 +54,9 @@ def selection_threshold(sigma: float, delta: float) -> int:
 
 
 def named_values(
-    values: list[str], exact_counts: IntArray, *, sigma: float, threshold: int, entropy: Entropy
-) -> dict[str, int]:
-    """Values whose noisy count exceeds the threshold, in alphabetical order, with their noisy counts.
+    values: Sequence[Value], exact_counts: IntArray, *, sigma: float, threshold: int, entropy: Entropy
+) -> dict[Value, int]:
+    """Values whose noisy count exceeds the threshold, in order, with their noisy counts.
 
     Args:
         values: Distinct values that occur at least once. Private.

@@ -1,6 +1,6 @@
 """The doors to the rows. Every method that returns something about them charges the ledger first.
 
-``PrivateFrame`` holds raw cells while their domain is learnt; ``PrivateTable`` holds codes and is what models get.
+``PrivateTable`` holds codes and is what models get; ``synth.privacy.frame`` holds raw cells while their domain is learnt.
 Neither can be printed, pickled, copied, measured or iterated.
 """
 
@@ -13,21 +13,15 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from synth.encoding.codec import Codec, category_texts, encode_column
-from synth.encoding.hierarchy import level_counts, level_sizes
-from synth.encoding.numeric import Axis, apply_policy, cell_index
-from synth.encoding.values import numbers
 from synth.errors import AccountingError, RefusedError
 from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise, gaussian_mu
 from synth.privacy.budget import RowCount
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
+from synth.privacy.events import GaussianEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import named_values, noisy_counts, selection_threshold
+from synth.privacy.mechanisms import noisy_counts
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
-from synth.schema import Column, Schema
 from synth.table import Domain
 
 if TYPE_CHECKING:
@@ -66,7 +60,7 @@ class Measurement:
     sigma: FloatArray
 
 
-class _Sealed:
+class Sealed:
     """No way to look at, measure, copy or store the rows by accident."""
 
     __slots__ = ()
@@ -90,93 +84,7 @@ class _Sealed:
         return True
 
 
-class PrivateFrame(_Sealed):
-    """Raw cells behind a ledger."""
-
-    __slots__ = ("__entropy", "__frame", "ledger", "schema")
-
-    def __init__(self, frame: pd.DataFrame, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
-        """Take rows in. ``frame`` has exactly the schema's columns."""
-        self.__frame = frame
-        self.__entropy = entropy
-        self.schema = schema
-        self.ledger = ledger
-
-    def noisy_row_count(self, *, sigma: float) -> int:
-        """Number of rows, with noise; may be negative."""
-        self.ledger.charge(GaussianEvent(what="row count", sigma=sigma))
-        exact_rows = np.array([len(self.__frame)], dtype=np.int64)
-        return int(noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)[0])
-
-    def noisy_value_classes(self, name: str, *, sigma: float) -> IntArray:
-        """How many cells look like each of ``exact.VALUE_CLASSES``."""
-        self.ledger.charge(GaussianEvent(what="kind of column", target=(name,), sigma=sigma))
-        exact_counts = exact.exact_value_classes(self.__frame[name], self.schema.missing)
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
-
-    def noisy_magnitudes(self, column: Column, *, sigma: float) -> IntArray:
-        """How many values fall in each of the fixed buckets of ``exact.bucket_edges``."""
-        self.ledger.charge(GaussianEvent(what="bounds", target=(column.name,), sigma=sigma))
-        values = numbers(self.__frame[column.name], column, self.schema.missing)
-        exact_counts = exact.exact_histogram(values, exact.bucket_edges(column))
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
-
-    def noisy_levels(self, column: Column, axis: Axis, *, mu: float) -> tuple[list[FloatArray], float, float]:
-        """Histograms of several resolutions on a public axis, for a Gaussian-DP parameter ``mu`` in all.
-
-        Returns:
-            Noisy counts per level of ``encoding.hierarchy``, finest first; the noisy count of missing cells; and the
-            standard deviation of each of these counts.
-        """
-        sensitivity = math.sqrt(len(level_sizes(axis.cells)))  # a row is counted once per level, or once as missing
-        sigma = sensitivity / mu
-        event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
-        self.ledger.charge(event)
-        values = apply_policy(numbers(self.__frame[column.name], column, self.schema.missing), axis, column.policy)
-        cell = cell_index(values, axis)
-        exact_fine = np.bincount(np.where(cell < 0, axis.cells, cell), minlength=axis.cells + 1).astype(np.int64)
-        exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
-        noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
-        return np.split(noisy[:-1], np.cumsum(level_sizes(axis.cells))[:-1]), float(noisy[-1]), sigma
-
-    def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, int]:
-        """Values of an open category that enough rows share, with noisy counts (partition selection)."""
-        threshold = selection_threshold(sigma, delta)
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what="category domain", target=(column.name,), sigma=sigma, threshold=threshold, delta=delta
-            )
-        )
-        cells = category_texts(self.__frame[column.name], column, self.schema.missing)
-        values, exact_counts = exact.exact_value_counts(cells)
-        return named_values(values, exact_counts, sigma=sigma, threshold=threshold, entropy=self.__entropy)
-
-    def burn(self, what: str, *, sigma: float) -> None:
-        """Charge for a phase that found nothing to ask, so that later phases do not get a data-dependent rest."""
-        self.ledger.charge(GaussianEvent(what=f"{what} (not needed)", sigma=sigma))
-
-    def burn_selection(self, *, sigma: float, delta: float) -> None:
-        """The same for partition selection."""
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what="category domain (not needed)",
-                target=(),
-                sigma=sigma,
-                threshold=selection_threshold(sigma, delta),
-                delta=delta,
-            )
-        )
-
-    def encode(self, codec: Codec, rows: RowCount, measured: Sequence[Measurement]) -> PrivateTable:
-        """Turn cells into codes. Releases nothing, costs nothing."""
-        n_rows = len(self.__frame)
-        codes = np.empty((n_rows, len(codec.columns)), dtype=np.uint16 if max(codec.domain.sizes) < 65536 else np.int32)
-        for j, column in enumerate(codec.columns):
-            codes[:, j] = encode_column(self.__frame[column.column.name], column, self.schema.missing)
-        return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy)
-
-
-class PrivateTable(_Sealed):
+class PrivateTable(Sealed):
     """Codes behind a ledger: what a synthesizer fits.
 
     Attributes:

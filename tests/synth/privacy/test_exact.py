@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.encoding.numeric import apply_policy, cell_index, make_axis
+from synth.encoding.axis import apply_policy, cell_index, make_axis
 from synth.encoding.values import numbers, texts
 from synth.privacy.exact import (
     VALUE_CLASSES,
