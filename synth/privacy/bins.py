@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.encoding.axis import Axis, make_axis, split_axis
-from synth.encoding.bins import Cells, bin_weights, coarse_bins, make_cells
+from synth.encoding.bins import Cells, coarse_bins, make_cells, wanted_bins
 from synth.encoding.hierarchy import estimate
 from synth.encoding.numeric import NumericCodec
 from synth.encoding.rounding import Rounding, estimate_shares, groups, units_of
+from synth.encoding.smooth import smooth_masses
 from synth.privacy.budget import RowCount
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.vault import SELECTION_SHARE, Measurement, sigma_for
+from synth.privacy.vault import SELECTION_SHARE, Measurement, measurement_mu, sigma_for
 from synth.schema import Column, Schema
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,7 +32,6 @@ SINGLES_SHARE = 0.02
 CELLS_SHARE = 0.05
 ROUNDING_SHARE = 0.01
 MAX_SINGLES = 4096
-N_BINS = 20
 
 
 def learn_bins(
@@ -48,14 +48,15 @@ def learn_bins(
     axes = {c: make_axis(c, c.numeric_bounds()) for c in columns if c.kind is not None and c.kind.is_numeric}
     singles, single_sigma = _learn_singles(frame, declared, axes)
     learnt = _learn_cells(frame, declared, axes, singles, single_sigma, rows)
-    codecs, tables = {}, []
+    mu, codecs, tables = measurement_mu(frame.ledger), {}, []
     for column, (cells, gone) in learnt.items():
-        starts = coarse_bins(cells.counts, sigma=cells.found.sigma, rows=rows.estimate, n_bins=N_BINS)
+        wanted = wanted_bins(mu, rows.estimate, len(columns), target=column.name == declared.target)
+        starts = coarse_bins(cells.masses, sigma=cells.found.sigma, n_bins=wanted)
         codecs[column.name] = NumericCodec(
             column=column,
             axis=cells.split.axis,
             starts=tuple(int(s) for s in starts),
-            weights=tuple(float(w) for w in bin_weights(cells, starts)),
+            weights=tuple(float(w) for w in cells.masses),
             missing=column.nullable,
         )
         tables.append(_merged(column, cells, starts, gone))
@@ -110,8 +111,8 @@ def _learn_cells(
         named = singles.get(column, {})
         split, counts = split_axis(axis, np.asarray(list(named))), np.asarray(list(named.values()), dtype=np.float64)
         levels, gone, sigma = frame.noisy_levels(column, split, mu=mu)
-        found = estimate(levels, sigma, max(rows.estimate - gone - counts.sum(), 1.0))
-        out[column] = make_cells(split, found, counts, single_sigma), gone
+        masses = smooth_masses(levels, sigma, max(rows.estimate - gone - counts.sum(), 1.0))
+        out[column] = make_cells(split, estimate(levels, sigma), masses, counts, single_sigma), gone
     return out
 
 
