@@ -14,9 +14,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 PAIRS_SHARE = 0.45  # of the squared budget, that tables of two columns are assumed to get
-BINS, TARGET_BINS = (12, 32), (20, 48)  # fewest and most
+BINS, TARGET_BINS = (8, 32), (12, 48)  # fewest and most
 TARGET_FINER = 1.5
-BIN_SIGMAS = 4.0  # rows that a bin should hold, in standard deviations of a count
+BIN_SIGMAS = 2.5  # rows that a bin should hold, in standard deviations of a count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,27 +81,30 @@ def wanted_bins(mu: float, rows: int, columns: int, *, target: bool) -> float:
     return float(np.clip(even * (TARGET_FINER if target else 1.0), least, most))
 
 
-def coarse_bins(masses: FloatArray, *, sigma: float, n_bins: float) -> IntArray:
+def coarse_bins(masses: FloatArray, *, sigma: float, n_bins: float, zero: int = 0) -> IntArray:
     """Cut the axis into bins of about equal mass. Post-processing.
 
     A cell that holds a bin's worth on its own becomes a bin of its own (an atom: zero, a cap); the mass beside the atoms is
-    cut evenly, into bins that stand well above the noise.
+    cut evenly, into bins that stand well above the noise. Zero starts a bin where enough lies on either side.
 
     Args:
         masses: Estimated rows of each fine cell, not negative, shape (cells,).
         sigma: Standard deviation of a noisy count.
         n_bins: Bins aimed at.
+        zero: Cell of the value 0; 0 where that is no inner cell.
 
     Returns:
         First fine cell of each bin, increasing, starting with 0.
     """
-    heavy = masses > max(masses.sum() / n_bins, BIN_SIGMAS * sigma)
-    want = max(masses[~heavy].sum() / n_bins, BIN_SIGMAS * sigma)
+    least = BIN_SIGMAS * sigma
+    heavy = masses > max(masses.sum() / n_bins, least)
+    want = max(masses[~heavy].sum() / n_bins, least)
     rest = np.cumsum(masses[::-1])[::-1]
     starts, mass = [0], 0.0
     for i in range(1, len(masses)):
         mass += masses[i - 1]
-        if heavy[i] or heavy[i - 1] or (mass >= want and rest[i] >= want / 2):
+        full = mass >= want and rest[i] >= want / 2
+        if heavy[i] or heavy[i - 1] or full or (i == zero and min(mass, rest[i]) >= least):
             starts.append(i)
             mass = 0.0
     return np.asarray(starts, dtype=np.int64)

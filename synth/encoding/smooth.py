@@ -22,14 +22,15 @@ FloatArray = npt.NDArray[np.float64]
 FEW = 32  # cells below which every one counts for itself
 SPLINES = 64
 ORDER = 3  # of the penalised differences: what is not seen continues like a normal distribution's logarithm
-PENALTIES = (1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2)
+PENALTIES = (1e4, 300.0, 10.0, 0.3, 0.01)
 WORSE = 10.0  # than the best Cp so far: no rougher fit is tried
-STEPS = 40  # of Newton's method at most
+STEPS = 20  # of Newton's method at most
 HALVINGS = 12  # of a step that does not help
 ENOUGH = 0.02  # gain of a step below which it stops, in units of the chi-square
 WINDOW = 17  # cells that a heavy one is compared with
-MARGIN = 1.0  # standard deviations beyond the largest of so many noises
+MARGIN = 1.5  # standard deviations beyond the largest of so many noises
 BUMP = 5.0  # standard deviations that a second mode has to hold
+BEND = 0.5  # of the logarithm of a tail that is not seen, as a normal distribution's bends
 TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
 
 
@@ -148,12 +149,13 @@ def _level_bumps(density: FloatArray, sigma: float) -> FloatArray:
 
 
 def _fade(density: FloatArray, sigma: float) -> FloatArray:
-    """Let the upper end, too faint to be seen, fall off exponentially at the rate of what is seen before it."""
+    """Let the upper end, too faint to be seen, fall off from the rate of what is seen before it, and faster further out."""
     above = np.cumsum(density[::-1])[::-1]
     outer, inner = (int(np.sum(above >= mass)) for mass in (TAIL * sigma, 3 * TAIL * sigma))
     if not 0 < inner < outer < len(density):
         return density
-    fall = np.exp(-np.log(3) / (outer - inner) * np.arange(len(density) - outer))
+    reach = np.log(3) / (outer - inner) * np.arange(len(density) - outer)
+    fall = np.exp(-reach * (1 + BEND * reach))
     out = density.copy()
     out[outer:] = above[outer] * fall / fall.sum()
     return out

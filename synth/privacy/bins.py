@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from synth.encoding.axis import Axis, make_axis, split_axis
+from synth.encoding.axis import Axis, cell_index, make_axis, split_axis
 from synth.encoding.bins import Cells, coarse_bins, make_cells, wanted_bins
 from synth.encoding.hierarchy import estimate
 from synth.encoding.numeric import NumericCodec
@@ -29,8 +29,8 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 SINGLES_SHARE = 0.02
-CELLS_SHARE = 0.05
-ROUNDING_SHARE = 0.01
+CELLS_SHARE = 0.06
+ROUNDING_SHARE = 0.02
 MAX_SINGLES = 4096
 
 
@@ -51,7 +51,8 @@ def learn_bins(
     mu, codecs, tables = measurement_mu(frame.ledger), {}, []
     for column, (cells, gone) in learnt.items():
         wanted = wanted_bins(mu, rows.estimate, len(columns), target=column.name == declared.target)
-        starts = coarse_bins(cells.masses, sigma=cells.found.sigma, n_bins=wanted)
+        zero = int(cell_index(np.zeros(1), cells.split.axis)[0])
+        starts = coarse_bins(cells.masses, sigma=cells.found.sigma, n_bins=wanted, zero=zero)
         codecs[column.name] = NumericCodec(
             column=column,
             axis=cells.split.axis,

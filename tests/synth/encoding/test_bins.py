@@ -21,6 +21,13 @@ def test_bins_have_even_mass_and_atoms_stand_alone():
     assert len(coarse_bins(masses, sigma=1e5, n_bins=10)) == 1
 
 
+def test_zero_starts_a_bin_where_enough_lies_on_either_side():
+    masses = np.full(100, 10.0)
+    assert 37 in coarse_bins(masses, sigma=1.0, n_bins=3, zero=37)
+    assert 37 not in coarse_bins(masses, sigma=1.0, n_bins=3)
+    assert 2 not in coarse_bins(masses, sigma=10.0, n_bins=3, zero=2)
+
+
 def test_more_rows_or_budget_carry_more_bins_and_more_columns_fewer():
     for target in (False, True):
         at = [wanted_bins(mu, 30_000, 15, target=target) for mu in (0.01, 0.1, 0.3, 1.0, 100.0)]

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.encoding.axis import make_axis
+from synth.encoding.axis import make_axis, split_axis
 from synth.encoding.numeric import NumericCodec
+from synth.encoding.rounding import Rounding, units_of
 from synth.schema import Column, Kind
 
 COLUMNS = st.sampled_from(
@@ -20,13 +21,32 @@ COLUMNS = st.sampled_from(
 )
 
 
+def rounding_of(column, axis, bins, rng):
+    """Any rounding of a column that has one."""
+    units = units_of(column, axis)
+    if units is None:
+        return None
+    groups = tuple(sorted({0, int(rng.integers(bins))}))
+    return Rounding(units=units, starts=groups, shares=tuple(map(tuple, rng.dirichlet(np.ones(units.classes), len(groups)))))
+
+
 @given(COLUMNS, st.integers(0, 10**6), st.booleans(), st.floats(1, 1e5))
 def test_decoded_values_stay_in_their_bin_and_on_the_grid(column, seed, missing, high):
     rng = np.random.default_rng(seed)
     axis = make_axis(column, (-3.0, high))
+    at = rng.uniform(axis.low, axis.high, 30)
+    singles = np.unique(axis.low + np.rint((at - axis.low) / axis.step) * axis.step if axis.step else at)
+    axis = split_axis(axis, singles).axis if axis.wide else axis
     starts = (0, *sorted({int(v) for v in rng.integers(1, max(axis.cells, 2), 5)} - set(range(axis.cells, 2))))
     starts = tuple(s for s in starts if s < axis.cells)
-    codec = NumericCodec(column=column, axis=axis, starts=starts, weights=tuple(rng.random(axis.cells) * 9), missing=missing)
+    codec = NumericCodec(
+        column=column,
+        axis=axis,
+        starts=starts,
+        weights=tuple(np.round(rng.random(axis.cells) * 9, 3)),
+        missing=missing,
+        rounding=rounding_of(column, axis, len(starts), rng),
+    )
     codes = rng.integers(0, codec.size, 300)
     values = codec.decode(codes, rng)
     known = ~np.isnan(values)
@@ -37,6 +57,7 @@ def test_decoded_values_stay_in_their_bin_and_on_the_grid(column, seed, missing,
         assert np.abs(values[known] / axis.step - np.rint(values[known] / axis.step)).max(initial=0) < 1e-6
     again = NumericCodec.from_dict(column, json.loads(json.dumps(codec.to_dict())))
     assert (again.axis, again.starts, again.ordered, again.size) == (codec.axis, starts, True, codec.size)
+    assert again.to_dict() == codec.to_dict()
 
 
 def test_missing_values_count_as_the_lowest_where_missing_is_impossible():
@@ -45,3 +66,21 @@ def test_missing_values_count_as_the_lowest_where_missing_is_impossible():
         column=Column(name="x", kind=Kind.INTEGER, nullable=False), axis=axis, starts=(0, 5), weights=(1.0,) * 10, missing=False
     )
     assert codec.encode(np.array([np.nan, 7.0])).tolist() == [0, 1]
+
+
+def test_a_single_value_is_drawn_as_it_is():
+    column = Column(name="x", kind=Kind.FLOAT)
+    axis = split_axis(make_axis(column, (0.0, 1.0)), np.array([0.1, 0.3, 1.0])).axis
+    weights = np.zeros(axis.cells)
+    weights[np.searchsorted(axis.edges, [0.1, 0.3])] = 1.0
+    codec = NumericCodec(column=column, axis=axis, starts=(0,), weights=tuple(weights), missing=False)
+    values = codec.decode(np.zeros(1000, dtype=np.int64), np.random.default_rng(0))
+    assert set(values.tolist()) == {0.1, 0.3}
+
+
+def test_encoders_written_before_rounding_are_read():
+    column = Column(name="x", kind=Kind.INTEGER, bounds=(0, 5000))
+    axis = make_axis(column, (0, 5000))
+    old = NumericCodec(column=column, axis=axis, starts=(0, 9), weights=(1.0,) * axis.cells, missing=True).to_dict()
+    assert "rounding" not in old
+    assert NumericCodec.from_dict(column, old).rounding is None

@@ -15,6 +15,7 @@ from synth.privacy.exact import (
     VALUE_CLASSES,
     bucket_edges,
     exact_histogram,
+    exact_number_counts,
     exact_table,
     exact_value_classes,
     exact_value_counts,
@@ -178,3 +179,20 @@ def test_a_leading_zero_makes_a_code_not_a_number():
     assert found["text"] == 3
     assert found["integer"] == 2
     assert (found["decimal_1"], found["decimal_2"], found["float"]) == (2, 1, 1)
+
+
+@given(st.lists(st.floats(-50, 50) | st.just(float("nan")), max_size=8), st.floats(-50, 50), st.sampled_from([0.0, 0.25, 1.0]))
+def test_one_more_number_adds_one_to_one_value(values, extra, step):
+    before, after = (
+        dict(zip(*exact_number_counts(np.array(rows, dtype=float), -50.0, step), strict=True))
+        for rows in (values, [*values, extra])
+    )
+    moved = {v: after.get(v, 0) - before.get(v, 0) for v in {*before, *after}}
+    assert sum(moved.values()) == sum(map(abs, moved.values())) == 1
+    (value,) = [v for v, by in moved.items() if by]
+    assert abs(value - extra) <= step / 2
+    assert str(value) != "-0.0"
+
+
+def test_missing_numbers_are_not_counted():
+    assert exact_number_counts(np.array([np.nan, 2.0, -0.0, 0.0]), 0.0, 0.0)[0] == [0.0, 2.0]
