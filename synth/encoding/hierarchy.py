@@ -18,7 +18,6 @@ IntArray = npt.NDArray[np.int64]
 
 BRANCHING = 8
 TOP = 16  # no level coarser than this many cells
-SIGNIFICANT = 2.0  # standard deviations below which a node above the finest level counts as empty beside others
 
 
 def level_sizes(cells: int) -> tuple[int, ...]:
@@ -42,13 +41,11 @@ class Estimate:
     """Consistent fine counts.
 
     Attributes:
-        counts: Least-squares estimate of each fine cell, may be negative; sums over ranges are accurate.
-        masses: The same made plausible: not negative, and zero where nothing significant was seen.
+        counts: Estimate of each fine cell, may be negative; sums over ranges are accurate.
         sigma: Noise of a single noisy count.
     """
 
     counts: FloatArray
-    masses: FloatArray
     sigma: float
 
     def range_sigma(self, first: int, last: int) -> float:
@@ -63,13 +60,12 @@ class Estimate:
         return self.sigma * float(np.sqrt(max(nodes + high - low, 1)))
 
 
-def estimate(noisy: list[FloatArray], sigma: float, total: float) -> Estimate:
-    """Tie noisy levels together.
+def estimate(noisy: list[FloatArray], sigma: float) -> Estimate:
+    """Tie noisy levels together by least squares.
 
     Args:
         noisy: Noisy counts per level, finest first, shapes ``level_sizes``.
         sigma: Standard deviation of each.
-        total: Rows that have a value, as far as known; at least 1.
     """
     best, variance = [noisy[0]], [np.full(len(noisy[0]), sigma**2)]
     for own in noisy[1:]:  # upwards: own count and sum of children, by precision
@@ -78,61 +74,10 @@ def estimate(noisy: list[FloatArray], sigma: float, total: float) -> Estimate:
         weight = spread / (spread + sigma**2)
         best.append(weight * own + (1 - weight) * below)
         variance.append(weight * sigma**2)
-    counts, masses = best[-1], _shares(best[-1], SIGNIFICANT * np.sqrt(variance[-1]), total)
+    counts = best[-1]
     for level in range(len(best) - 2, -1, -1):  # downwards: children share what their sum lacks
-        size = len(best[level])
-        parent = np.arange(size) // BRANCHING
-        parts = np.arange(0, size, BRANCHING)
+        parent = np.arange(len(best[level])) // BRANCHING
+        parts = np.arange(0, len(best[level]), BRANCHING)
         gap = counts - np.add.reduceat(best[level], parts)
         counts = best[level] + (gap / np.add.reduceat(variance[level], parts))[parent] * variance[level]
-        # noise at the finest level moves mass by a few cells only, so all that is positive counts there
-        least = (SIGNIFICANT if level else 0.0) * np.sqrt(variance[level])
-        pieces = [
-            _shares(best[level][p : p + BRANCHING], least[p : p + BRANCHING], float(mass))
-            for p, mass in zip(parts, masses, strict=True)
-        ]
-        masses = np.concatenate(pieces)
-    return Estimate(counts, masses, sigma)
-
-
-def bin_weights(found: Estimate, starts: IntArray) -> FloatArray:
-    """How a value is drawn inside each bin: relative weights of the fine cells. Post-processing.
-
-    Plausible masses, plus what a bin's count has beyond them (a thin tail, too faint to place cell by cell). That rest
-    falls off exponentially from the denser neighbouring bin, at the rate that continues its density.
-
-    Args:
-        found: Estimates of the fine cells.
-        starts: First fine cell of each bin.
-    """
-    weights, ends = found.masses.copy(), np.append(starts, len(found.counts))[1:]
-    mass = np.maximum(np.add.reduceat(found.counts, starts), 1e-9)
-    density = mass / (ends - starts)
-    for b, (first, last) in enumerate(zip(starts, ends, strict=True)):
-        rest = mass[b] - weights[first:last].sum()
-        if rest <= 0:
-            continue
-        left, right = (density[b - 1] if b else 0.0), (density[b + 1] if b + 1 < len(starts) else 0.0)
-        steps = np.arange(last - first, dtype=np.float64)
-        if right > left:
-            steps = steps[::-1]
-        decay = np.exp(-steps * max(left, right) / rest)
-        weights[first:last] += rest * decay / decay.sum()
-    return weights
-
-
-def _shares(values: FloatArray, least: FloatArray, total: float) -> FloatArray:
-    """Divide a mass over nodes: those up to ``least`` get nothing, unless all are, when they share alike."""
-    if total <= 0:
-        return np.zeros(len(values))
-    kept = values > least
-    if not kept.any():
-        return np.full(len(values), total / len(values))
-    shifted = values[kept] + (total - values[kept].sum()) / kept.sum()
-    while (shifted < 0).any():  # norm-sub among the significant
-        positive = shifted > 0
-        shifted = np.where(positive, shifted, 0.0)
-        shifted[positive] += (total - shifted.sum()) / positive.sum()
-    out = np.zeros(len(values))
-    out[kept] = shifted
-    return out
+    return Estimate(counts, sigma)

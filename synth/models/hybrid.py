@@ -48,8 +48,11 @@ class Hybrid:
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         t0 = time.time()
+
         def say(*a):
-            if self.verbose: print(f"   {time.time()-t0:5.1f}", *a, flush=True)
+            if self.verbose:
+                print(f"   {time.time() - t0:5.1f}", *a, flush=True)
+
         public = torch_generator(np.random.default_rng(run.seed))
         one_way = measure_one_way(data, share=self.one_way_share)
         rows = data.rows.estimate
@@ -58,7 +61,8 @@ class Hybrid:
         split = target if target >= 0 and data.domain.sizes[target] <= 3 else -1
         rest = [j for j in range(d) if j != split]
         subsets = list(combinations(rest, 2))
-        if split >= 0: subsets = [(*s, split) for s in subsets]
+        if split >= 0:
+            subsets = [(*s, split) for s in subsets]
         sigma = sigma_for(data.ledger, self.table_share, len(subsets))
         groups = choose_groups(one_way, data.domain, rows=rows, sigma=sigma, widest=min(32, max(4, 2000 // d)))
         domain = groups.domain
@@ -66,7 +70,9 @@ class Hybrid:
         names = domain.names
         cells = [math.prod(domain.sizes[j] for j in s) for s in subsets]
         share = self.table_share if self.sgd else None
-        measured = view.noisy_marginals([tuple(names[j] for j in s) for s in subsets], share=share, weights=[c ** (2 / 3) for c in cells])
+        measured = view.noisy_marginals(
+            [tuple(names[j] for j in s) for s in subsets], share=share, weights=[c ** (2 / 3) for c in cells]
+        )
         say("measured", domain.sizes, sigma)
         coarse = groups.merge(one_way)
         sd1 = sigma_for(data.ledger, self.one_way_share, d) / rows
@@ -86,13 +92,20 @@ class Hybrid:
             gradients = view.noisy_gradients(model, lambda m, c, n: m(c), sgd)
             opt = torch.optim.SGD(model.parameters(), lr=self.rate, momentum=0.9)
             for step in range(self.steps):
-                for g in opt.param_groups: g["lr"] = self.rate * schedule(step, self.steps, 10)
-                gradients.step(); opt.step()
+                for g in opt.param_groups:
+                    g["lr"] = self.rate * schedule(step, self.steps, 10)
+                gradients.step()
+                opt.step()
             say("dp-sgd", gradients.noise_std)
         rng = np.random.default_rng(run.seed + 1)
         model.draw_rows(even_uniforms(16384, d, rng), [torch.from_numpy(p).float() for p in coarse])
-        tensors = {"bias": model.bias.numpy(), "skip": (model.skip.weight * model.skip.mask).detach().numpy(), "one_way": pack(one_way)}
-        for j, g in enumerate(groups.maps): tensors[f"groups_{j}"] = g
+        tensors = {
+            "bias": model.bias.numpy(),
+            "skip": (model.skip.weight * model.skip.mask).detach().numpy(),
+            "one_way": pack(one_way),
+        }
+        for j, g in enumerate(groups.maps):
+            tensors[f"groups_{j}"] = g
         if self.rake:
             pool = model.draw_rows(even_uniforms(self.pool, d, rng))
             numbered, multipliers = fit_multipliers(pool, evidence, slack=self.slack)
@@ -105,9 +118,12 @@ class Hybrid:
     def _pretrain(self, model, drawn, public):
         opt = torch.optim.Adam(model.parameters(), lr=self.pre_rate)
         for step in range(self.pre_steps):
-            for g in opt.param_groups: g["lr"] = self.pre_rate * schedule(step, self.pre_steps, 10)
+            for g in opt.param_groups:
+                g["lr"] = self.pre_rate * schedule(step, self.pre_steps, 10)
             batch = drawn[torch.randint(len(drawn), (2048,), generator=public)]
-            opt.zero_grad(); model(batch).mean().backward(); opt.step()
+            opt.zero_grad()
+            model(batch).mean().backward()
+            opt.step()
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         t = {k: torch.from_numpy(np.asarray(v)) for k, v in fitted.tensors.items()}
@@ -115,7 +131,8 @@ class Hybrid:
         sizes = tuple(int(m.max()) + 1 for m in maps)
         coarse = Domain(names=domain.names, sizes=sizes, target=domain.target)
         model = Autoregressive(coarse, t["bias"])
-        with torch.no_grad(): model.skip.weight.copy_(t["skip"])
+        with torch.no_grad():
+            model.skip.weight.copy_(t["skip"])
         factor = 2 if self.rake else 1
         d = len(sizes)
         u = even_uniforms(n_rows * factor, d, rng) if self.even else torch.from_numpy(rng.random((n_rows * factor, d))).float()
@@ -129,7 +146,8 @@ class Hybrid:
         perm = rng.permutation(n_rows)
         for j, m in enumerate(maps):
             if sizes[j] == domain.sizes[j]:
-                out[:, j] = codes[:, j].numpy(); continue
+                out[:, j] = codes[:, j].numpy()
+                continue
             order = np.argsort(m, kind="stable")
             cum = np.concatenate([[0.0], np.cumsum(np.maximum(one_way[j][order], 1e-9))])
             starts = np.searchsorted(m[order], np.arange(sizes[j] + 1))

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth.encoding.values import TextArray, texts
+from synth.privacy.signs import SignProduct
 from synth.schema import Column, Kind
 
 IntArray = npt.NDArray[np.int64]
@@ -86,6 +87,19 @@ def exact_value_counts(cells: TextArray) -> tuple[list[str], IntArray]:
     return [str(v) for v in counts.index], np.asarray(counts, dtype=np.int64)
 
 
+def exact_number_counts(values: FloatArray, low: float, step: float) -> tuple[list[float], IntArray]:
+    """Distinct numbers and how many rows hold each; missing ones are not counted.
+
+    Args:
+        values: Inside the bounds, shape (n,).
+        low: Lower bound.
+        step: Grid that values are moved onto; 0 for floats, which are taken as they are.
+    """
+    known = values[~np.isnan(values)] + 0.0  # -0 and 0 are one value
+    distinct, counts = np.unique(np.rint((known - low) / step) if step else known, return_counts=True)
+    return (low + distinct * step if step else distinct).tolist(), counts.astype(np.int64)
+
+
 def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntArray:
     """Contingency table of code columns, shape ``sizes``."""
     flat = np.zeros(len(codes), dtype=np.int64)
@@ -94,18 +108,23 @@ def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntAr
     return np.bincount(flat, minlength=int(np.prod(sizes))).astype(np.int64).reshape(sizes)
 
 
-def exact_products(
-    codes: npt.NDArray[np.integer], signs: Sequence[npt.NDArray[np.integer]], subsets: Sequence[tuple[int, ...]]
-) -> IntArray:
-    """Sum over rows of the product of the signs of some columns, shape (subsets,). A row adds -1, 0 or 1 to each."""
-    by_column = [np.clip(np.sign(s), -1, 1).astype(np.int8)[codes[:, j]] for j, s in enumerate(signs)]
-    sums = np.zeros(len(subsets), dtype=np.int64)
-    for k, subset in enumerate(subsets):
-        product = by_column[subset[0]].copy()
-        for j in subset[1:]:
-            product *= by_column[j]
-        sums[k] = product.sum(dtype=np.int64)
-    return sums
+def exact_products(codes: npt.NDArray[np.integer], products: Sequence[SignProduct]) -> IntArray:
+    """Sum over rows of each product of signs, shape (products,). A row adds -1, 0 or 1 to each."""
+    return np.array([_row_products(codes, product).sum(dtype=np.int64) for product in products], dtype=np.int64)
+
+
+def exact_signed_table(codes: npt.NDArray[np.integer], product: SignProduct, column: int, size: int) -> IntArray:
+    """The same sum over the rows of each code of ``column``, shape (size,). A row adds -1, 0 or 1 to one cell."""
+    signs = _row_products(codes, product)
+    plus, minus = (np.bincount(codes[signs == s, column], minlength=size) for s in (1, -1))
+    return (plus - minus).astype(np.int64)
+
+
+def _row_products(codes: npt.NDArray[np.integer], product: SignProduct) -> npt.NDArray[np.int8]:
+    whole = np.ones(len(codes), dtype=np.int8)
+    for column, signs in zip(product.columns, product.signs, strict=True):
+        whole *= signs[codes[:, column]]
+    return whole
 
 
 def exact_gap(codes: npt.NDArray[np.integer], guess: FloatArray) -> Fraction:

@@ -16,9 +16,9 @@ import pyarrow.parquet
 
 from synth.encoding.values import check_header, numbers
 from synth.errors import InputError
+from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
-from synth.privacy.vault import PrivateFrame
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema, undeclared
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 import mpmath
 import numpy as np
@@ -16,6 +17,8 @@ from synth.privacy.randomness import Entropy, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+
+Value = TypeVar("Value", str, float)
 
 GRID_LOSS = 0.005  # rounding a gradient sum to the grid may raise its sensitivity by at most this share
 _DIGITS, _CHOICE_BITS = 60, 256
@@ -54,9 +57,9 @@ def selection_threshold(sigma: float, delta: float) -> int:
 
 
 def named_values(
-    values: list[str], exact_counts: IntArray, *, sigma: float, threshold: int, entropy: Entropy
-) -> dict[str, int]:
-    """Values whose noisy count exceeds the threshold, in alphabetical order, with their noisy counts.
+    values: Sequence[Value], exact_counts: IntArray, *, sigma: float, threshold: int, entropy: Entropy
+) -> dict[Value, int]:
+    """Values whose noisy count exceeds the threshold, in order, with their noisy counts.
 
     Args:
         values: Distinct values that occur at least once. Private.

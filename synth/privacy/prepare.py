@@ -13,12 +13,12 @@ import numpy.typing as npt
 
 from synth.encoding.category import CategoryCodec, closed_codec, open_codec
 from synth.encoding.codec import Codec, ColumnCodec
-from synth.encoding.hierarchy import Estimate, bin_weights, estimate
-from synth.encoding.numeric import NumericCodec, coarse_bins, make_axis
 from synth.errors import RefusedError
+from synth.privacy.bins import learn_bins
 from synth.privacy.budget import RowCount, counted_rows, declared_rows
 from synth.privacy.exact import MAX_DIGITS, VALUE_CLASSES, bucket_edges
-from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateFrame, PrivateTable, sigma_for
+from synth.privacy.frame import PrivateFrame
+from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateTable, sigma_for
 from synth.progress import Progress
 from synth.schema import LARGEST_INTEGER, Column, Kind, Outside, Schema
 
@@ -28,9 +28,7 @@ IntArray = npt.NDArray[np.int64]
 ROWS_SHARE = 0.005
 KINDS_SHARE = 0.015
 BOUNDS_SHARE = 0.02
-CELLS_SHARE = 0.05
 DOMAINS_SHARE = 0.05
-N_BINS = 20
 MAX_NAMED = 1000
 ROWS_SIGMAS = 2.0  # fewer rows than this many standard deviations of their count are refused
 MOSTLY = 0.99  # share of the cells that decides a kind
@@ -58,7 +56,7 @@ def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Code
     progress.phase("learning bounds")
     columns = _learn_bounds(frame, declared, columns)
     progress.phase("learning bins")
-    numeric, tables = _learn_bins(frame, declared, columns, rows)
+    numeric, tables = learn_bins(frame, declared, columns, rows)
     progress.phase("learning categories")
     categorical, more = _learn_domains(frame, declared, columns)
     codecs: list[ColumnCodec] = []
@@ -162,56 +160,15 @@ def _whole(edge: float, *, up: bool) -> float:
     return float(edge if (up and edge > 0) or (not up and edge < 0) else edge + (1 if up else -1)) if edge else 0.0
 
 
-def _learn_bins(
-    frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...], rows: RowCount
-) -> tuple[dict[str, NumericCodec], list[Measurement]]:
-    if not any(c.kind is None or c.kind.is_numeric for c in declared.columns):
-        return {}, []
-    numeric = [c for c in columns if c.kind is not None and c.kind.is_numeric]
-    if not numeric:
-        frame.burn("histograms", sigma=sigma_for(frame.ledger, CELLS_SHARE))
-        return {}, []
-    mu = 1 / sigma_for(frame.ledger, CELLS_SHARE, len(numeric))
-    codecs, tables = {}, []
-    for column in numeric:
-        axis = make_axis(column, column.numeric_bounds())
-        levels, gone, sigma = frame.noisy_levels(column, axis, mu=mu)
-        found = estimate(levels, sigma, max(rows.estimate - gone, 1.0))
-        starts = coarse_bins(found.counts, sigma=sigma, rows=rows.estimate, n_bins=N_BINS)
-        codec = NumericCodec(
-            column=column,
-            axis=axis,
-            starts=tuple(int(s) for s in starts),
-            weights=tuple(float(w) for w in bin_weights(found, starts)),
-            missing=column.nullable,
-        )
-        codecs[column.name] = codec
-        tables.append(_merged(column, found, starts, gone))
-    return codecs, tables
-
-
-def _merged(column: Column, found: Estimate, starts: IntArray, gone: float) -> Measurement:
-    """One-way table of the codes, summed from the fine cells."""
-    counts = np.add.reduceat(found.counts, starts)
-    ends = np.append(starts, len(found.counts))[1:]
-    sd = np.array([found.range_sigma(int(first), int(last)) for first, last in zip(starts, ends, strict=True)])
-    if column.nullable:
-        counts, sd = np.append(counts, gone), np.append(sd, found.sigma)
-    else:  # a missing cell counts as the lowest value
-        counts[0] += gone
-        sd[0] = np.hypot(sd[0], found.sigma)
-    return Measurement(names=(column.name,), counts=counts, sigma=sd)
-
-
 def _learn_domains(
     frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...]
 ) -> tuple[dict[str, CategoryCodec], list[Measurement]]:
     if not any(c.kind is None or c.is_open for c in declared.columns):
         return {}, []
-    delta = frame.ledger.working_delta * SELECTION_SHARE
+    delta = frame.ledger.working_delta * SELECTION_SHARE / 2  # the other half: single values of numbers
     unknown = [c for c in columns if c.is_open]
     if not unknown:
-        frame.burn_selection(sigma=sigma_for(frame.ledger, DOMAINS_SHARE), delta=delta)
+        frame.burn_selection("category domain", sigma=sigma_for(frame.ledger, DOMAINS_SHARE), delta=delta)
         return {}, []
     sigma = sigma_for(frame.ledger, DOMAINS_SHARE, len(unknown))
     codecs, tables = {}, []

@@ -1,6 +1,6 @@
 """The doors to the rows. Every method that returns something about them charges the ledger first.
 
-``PrivateFrame`` holds raw cells while their domain is learnt; ``PrivateTable`` holds codes and is what models get.
+``PrivateTable`` holds codes and is what models get; ``synth.privacy.frame`` holds raw cells while their domain is learnt.
 Neither can be printed, pickled, copied, measured or iterated.
 """
 
@@ -14,23 +14,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from synth.encoding.codec import Codec, category_texts, encode_column
-from synth.encoding.hierarchy import level_counts, level_sizes
-from synth.encoding.numeric import Axis, apply_policy, cell_index
-from synth.encoding.values import numbers
 from synth.errors import AccountingError, RefusedError
 from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise, gaussian_mu
 from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent
+from synth.privacy.events import GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import exponential_choice, named_values, noisy_counts, selection_threshold
+from synth.privacy.mechanisms import exponential_choice, noisy_counts
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
-from synth.schema import Column, Schema
+from synth.privacy.signs import SignProduct, check_products
 from synth.table import Domain
 
 if TYPE_CHECKING:
@@ -67,109 +62,6 @@ class Measurement:
     names: tuple[str, ...]
     counts: FloatArray
     sigma: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Products:
-    """Noisy sums of products of signs. Public.
-
-    Attributes:
-        signs: Sign of each code, per column.
-        subsets: Columns of each product.
-        sums: Noisy sums, shape (len(subsets),).
-        sigma: Standard deviation of each.
-    """
-
-    signs: tuple[IntArray, ...]
-    subsets: tuple[tuple[int, ...], ...]
-    sums: FloatArray
-    sigma: float
-
-
-class PrivateFrame(Sealed):
-    """Raw cells behind a ledger."""
-
-    __slots__ = ("__entropy", "__frame", "ledger", "schema")
-
-    def __init__(self, frame: pd.DataFrame, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
-        """Take rows in. ``frame`` has exactly the schema's columns."""
-        self.__frame = frame
-        self.__entropy = entropy
-        self.schema = schema
-        self.ledger = ledger
-
-    def noisy_row_count(self, *, sigma: float) -> int:
-        """Number of rows, with noise; may be negative."""
-        self.ledger.charge(GaussianEvent(what="row count", sigma=sigma))
-        exact_rows = np.array([len(self.__frame)], dtype=np.int64)
-        return int(noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)[0])
-
-    def noisy_value_classes(self, name: str, *, sigma: float) -> IntArray:
-        """How many cells look like each of ``exact.VALUE_CLASSES``."""
-        self.ledger.charge(GaussianEvent(what="kind of column", target=(name,), sigma=sigma))
-        exact_counts = exact.exact_value_classes(self.__frame[name], self.schema.missing)
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
-
-    def noisy_magnitudes(self, column: Column, *, sigma: float) -> IntArray:
-        """How many values fall in each of the fixed buckets of ``exact.bucket_edges``."""
-        self.ledger.charge(GaussianEvent(what="bounds", target=(column.name,), sigma=sigma))
-        values = numbers(self.__frame[column.name], column, self.schema.missing)
-        exact_counts = exact.exact_histogram(values, exact.bucket_edges(column))
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
-
-    def noisy_levels(self, column: Column, axis: Axis, *, mu: float) -> tuple[list[FloatArray], float, float]:
-        """Histograms of several resolutions on a public axis, for a Gaussian-DP parameter ``mu`` in all.
-
-        Returns:
-            Noisy counts per level of ``encoding.hierarchy``, finest first; the noisy count of missing cells; and the
-            standard deviation of each of these counts.
-        """
-        sensitivity = math.sqrt(len(level_sizes(axis.cells)))  # a row is counted once per level, or once as missing
-        sigma = sensitivity / mu
-        event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
-        self.ledger.charge(event)
-        values = apply_policy(numbers(self.__frame[column.name], column, self.schema.missing), axis, column.policy)
-        cell = cell_index(values, axis)
-        exact_fine = np.bincount(np.where(cell < 0, axis.cells, cell), minlength=axis.cells + 1).astype(np.int64)
-        exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
-        noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
-        return np.split(noisy[:-1], np.cumsum(level_sizes(axis.cells))[:-1]), float(noisy[-1]), sigma
-
-    def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, int]:
-        """Values of an open category that enough rows share, with noisy counts (partition selection)."""
-        threshold = selection_threshold(sigma, delta)
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what="category domain", target=(column.name,), sigma=sigma, threshold=threshold, delta=delta
-            )
-        )
-        cells = category_texts(self.__frame[column.name], column, self.schema.missing)
-        values, exact_counts = exact.exact_value_counts(cells)
-        return named_values(values, exact_counts, sigma=sigma, threshold=threshold, entropy=self.__entropy)
-
-    def burn(self, what: str, *, sigma: float) -> None:
-        """Charge for a phase that found nothing to ask, so that later phases do not get a data-dependent rest."""
-        self.ledger.charge(GaussianEvent(what=f"{what} (not needed)", sigma=sigma))
-
-    def burn_selection(self, *, sigma: float, delta: float) -> None:
-        """The same for partition selection."""
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what="category domain (not needed)",
-                target=(),
-                sigma=sigma,
-                threshold=selection_threshold(sigma, delta),
-                delta=delta,
-            )
-        )
-
-    def encode(self, codec: Codec, rows: RowCount, measured: Sequence[Measurement]) -> PrivateTable:
-        """Turn cells into codes. Releases nothing, costs nothing."""
-        n_rows = len(self.__frame)
-        codes = np.empty((n_rows, len(codec.columns)), dtype=np.uint16 if max(codec.domain.sizes) < 65536 else np.int32)
-        for j, column in enumerate(codec.columns):
-            codes[:, j] = encode_column(self.__frame[column.column.name], column, self.schema.missing)
-        return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy)
 
 
 class PrivateTable(Sealed):
@@ -228,23 +120,40 @@ class PrivateTable(Sealed):
         self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs))
         return [self._measure(tuple(names), sigma) for names, sigma in pairs]
 
-    def noisy_products(self, signs: Sequence[IntArray], subsets: Sequence[tuple[int, ...]], *, share: float) -> Products:
-        """Noisy sums over rows of products of signs, one per subset of columns, for ``share`` of the Gaussian budget in all.
+    def noisy_products(self, products: Sequence[SignProduct], *, share: float) -> tuple[FloatArray, float]:
+        """Noisy sums over rows of products of signs, for ``share`` of the Gaussian budget in all.
 
-        Args:
-            signs: For every column the sign of each code: -1, 0 or 1, shape (size,). Public.
-            subsets: Positions of the columns whose signs are multiplied.
-            share: Of the squared Gaussian budget; a row moves each of the m sums by at most 1, all of them by sqrt(m).
+        A row moves each of the m sums by at most 1, so all of them by at most sqrt(m).
 
-        Raises:
-            RefusedError: The ledger does not grant it.
+        Returns:
+            Sums, shape (m,), and their standard deviation.
         """
-        sensitivity = math.sqrt(len(subsets))
+        check_products(products, self.domain)
+        sensitivity = math.sqrt(len(products))
         sigma = sensitivity * sigma_for(self.ledger, share)
         self.ledger.charge(GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity))
-        exact_sums = exact.exact_products(self.__codes, signs, subsets)
-        noisy = noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy)
-        return Products(signs=tuple(signs), subsets=tuple(subsets), sums=noisy.astype(np.float64), sigma=sigma)
+        exact_sums = exact.exact_products(self.__codes, products)
+        return noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64), sigma
+
+    def noisy_signed_tables(
+        self, queries: Sequence[tuple[SignProduct, int]], *, share: float
+    ) -> tuple[list[FloatArray], float]:
+        """For each query, the noisy sums of a product of signs over the rows of each code of one more column.
+
+        A row moves one cell of a query's table, by at most 1, so q tables by at most sqrt(q).
+
+        Returns:
+            One array per query, shape (codes of its column,), and the standard deviation of every cell.
+        """
+        check_products([product for product, _ in queries], self.domain)
+        sensitivity = math.sqrt(len(queries))
+        sigma = sensitivity * sigma_for(self.ledger, share)
+        self.ledger.charge(GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity))
+        tables = []
+        for product, column in queries:
+            exact_sums = exact.exact_signed_table(self.__codes, product, column, self.domain.sizes[column])
+            tables.append(noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64))
+        return tables, sigma
 
     def noisy_marginals_with_rest(self, subsets: Sequence[tuple[str, ...]]) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""

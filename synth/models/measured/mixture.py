@@ -103,7 +103,13 @@ class _Target:
 
 
 def fit_mixture(
-    evidence: Evidence, log_shares: Tensor, plan: MixturePlan, *, split: int, source: torch.Generator, advance: Callable[[], None]
+    evidence: Evidence,
+    log_shares: Tensor,
+    plan: MixturePlan,
+    *,
+    split: int,
+    source: torch.Generator,
+    advance: Callable[[], None],
 ) -> Mixture:
     """Fit to noisy tables. Post-processing.
 

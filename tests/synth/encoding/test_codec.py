@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth.encoding.axis import make_axis
 from synth.encoding.category import closed_codec
 from synth.encoding.codec import Codec, typed
-from synth.encoding.numeric import NumericCodec, make_axis
+from synth.encoding.numeric import NumericCodec
 from synth.errors import ArtifactError
 from synth.schema import Column, Kind
 

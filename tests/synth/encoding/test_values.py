@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.encoding.axis import make_axis
 from synth.encoding.category import closed_codec, open_codec
 from synth.encoding.codec import encode_column
-from synth.encoding.numeric import NumericCodec, make_axis
+from synth.encoding.numeric import NumericCodec
 from synth.encoding.values import booleans, check_header, conform, numbers, texts
 from synth.errors import InputError
 from synth.privacy.exact import exact_value_classes

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.encoding.numeric import apply_policy, cell_index, make_axis
+from synth.encoding.axis import apply_policy, cell_index, make_axis
 from synth.encoding.values import numbers, texts
 from synth.privacy.exact import (
     VALUE_CLASSES,
     bucket_edges,
     exact_gap,
     exact_histogram,
+    exact_number_counts,
     exact_table,
     exact_value_classes,
     exact_value_counts,
@@ -188,3 +189,20 @@ def test_a_gap_is_exact_on_the_grid_and_moves_by_at_most_one(seed, a, b):
     gap = exact_gap(codes, guess)
     assert float(gap) == pytest.approx(np.abs(exact_table(codes, (4, 3)) - guess).sum(), abs=12 / 1024)
     assert abs(exact_gap(np.vstack([codes, [[a, b]]]), guess) - gap) <= 1
+
+
+@given(st.lists(st.floats(-50, 50) | st.just(float("nan")), max_size=8), st.floats(-50, 50), st.sampled_from([0.0, 0.25, 1.0]))
+def test_one_more_number_adds_one_to_one_value(values, extra, step):
+    before, after = (
+        dict(zip(*exact_number_counts(np.array(rows, dtype=float), -50.0, step), strict=True))
+        for rows in (values, [*values, extra])
+    )
+    moved = {v: after.get(v, 0) - before.get(v, 0) for v in {*before, *after}}
+    assert sum(moved.values()) == sum(map(abs, moved.values())) == 1
+    (value,) = [v for v, by in moved.items() if by]
+    assert abs(value - extra) <= step / 2
+    assert str(value) != "-0.0"
+
+
+def test_missing_numbers_are_not_counted():
+    assert exact_number_counts(np.array([np.nan, 2.0, -0.0, 0.0]), 0.0, 0.0)[0] == [0.0, 2.0]

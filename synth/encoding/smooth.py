@@ -1,0 +1,174 @@
+"""A smooth estimate of a column's density from noisy histograms: what to draw where single cells drown in the noise.
+
+The logarithm of the density is a cubic spline with a roughness penalty (P-splines, Eilers and Marx 1996,
+doi:10.1214/ss/1038425655), fitted to all levels of the histogram at once. The noise is known exactly, so Mallows' Cp says how
+smooth it is. What stands out beyond the noise (heavy cells, steps, gaps) is added back from the histogram; bumps and tails that
+the noise could have made are taken away. Post-processing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import BSpline
+from scipy.ndimage import median_filter
+
+from synth.encoding.hierarchy import BRANCHING, level_counts, level_sizes
+
+FloatArray = npt.NDArray[np.float64]
+
+FEW = 32  # cells below which every one counts for itself
+SPLINES = 64
+ORDER = 3  # of the penalised differences: what is not seen continues like a normal distribution's logarithm
+PENALTIES = (1e4, 300.0, 10.0, 0.3, 0.01)
+WORSE = 10.0  # than the best Cp so far: no rougher fit is tried
+STEPS = 20  # of Newton's method at most
+HALVINGS = 12  # of a step that does not help
+ENOUGH = 0.02  # gain of a step below which it stops, in units of the chi-square
+WINDOW = 17  # cells that a heavy one is compared with
+MARGIN = 1.5  # standard deviations beyond the largest of so many noises
+BUMP = 5.0  # standard deviations that a second mode has to hold
+BEND = 0.5  # of the logarithm of a tail that is not seen, as a normal distribution's bends
+TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
+
+
+def smooth_masses(noisy: list[FloatArray], sigma: float, total: float) -> FloatArray:
+    """Plausible rows per fine cell: not negative, smooth where the noise leaves no choice, shape of ``noisy[0]``.
+
+    Args:
+        noisy: Noisy counts per level, finest first, shapes ``level_sizes``.
+        sigma: Standard deviation of each.
+        total: Rows that have a value, as far as known; above 0.
+    """
+    cells = len(noisy[0])
+    if cells < FEW:
+        out = np.maximum(noisy[0], 0.0)
+    else:
+        excess = noisy[0] - median_filter(noisy[0], WINDOW, mode="nearest")
+        excess[excess < _largest(cells) * sigma] = 0.0
+        rest = [level - more for level, more in zip(noisy, level_counts(excess), strict=True)]
+        base = _fit(rest, sigma, total)
+        for _ in range(2):  # the upper side, then the lower
+            base = _fade(_level_bumps(base, sigma), sigma)[::-1]
+        out = np.maximum(base + _beyond(rest, base, sigma) + excess, 0.0)
+    return np.asarray(out * (total / out.sum()) if out.sum() > 0 else np.full(cells, total / cells))
+
+
+def _largest(size: int) -> float:
+    """About the largest of ``size`` standard normal noises, and a margin."""
+    return float(np.sqrt(2 * np.log(max(size, 2)))) + MARGIN
+
+
+class _Fitted(NamedTuple):
+    """A penalised fit: spline coefficients, density per cell, and Cp."""
+
+    coefficients: FloatArray
+    density: FloatArray
+    score: float
+
+
+def _fit(noisy: list[FloatArray], sigma: float, total: float) -> FloatArray:
+    """Density of the penalty with the best Cp, from smooth to rough."""
+    basis = _basis(len(noisy[0]))
+    rough = np.diff(np.eye(basis.shape[1]), ORDER, axis=0)
+    seen = np.concatenate(noisy) / sigma
+    start = np.full(basis.shape[1], np.log(total / len(basis)))
+    best = found = _Fitted(start, np.exp(basis @ start), np.inf)
+    for penalty in PENALTIES:
+        found = _newton(basis, rough.T @ rough * penalty, seen, sigma, found.coefficients)
+        if found.score > best.score + WORSE:
+            break
+        best = min(best, found, key=lambda fit: fit.score)
+    return best.density
+
+
+def _basis(cells: int) -> FloatArray:
+    """Cubic splines on even knots, shape (cells, splines)."""
+    inner = np.linspace(0, cells, min(SPLINES, cells // 4) - 2)
+    pad = inner[1] * np.arange(1, 4)
+    knots = np.concatenate([-pad[::-1], inner, cells + pad])
+    return np.asarray(BSpline.design_matrix(np.arange(cells) + 0.5, knots, 3).toarray())
+
+
+def _sums(values: FloatArray) -> FloatArray:
+    """All levels of a fine array, end to end, along the first axis."""
+    parts = [values]
+    for _ in level_sizes(len(values))[1:]:
+        parts.append(np.add.reduceat(parts[-1], np.arange(0, len(parts[-1]), BRANCHING), axis=0))
+    return np.concatenate(parts)
+
+
+def _newton(basis: FloatArray, penalty: FloatArray, seen: FloatArray, sigma: float, start: FloatArray) -> _Fitted:
+    """Penalised least squares of the exponentiated spline, by damped Gauss-Newton steps."""
+
+    def state(at: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        density = np.exp(np.minimum(basis @ at, 50.0))
+        residual = _sums(density) / sigma - seen
+        return density, residual, float(residual @ residual + at @ penalty @ at)
+
+    at, ridge = start, penalty + 1e-6 * np.eye(len(start))
+    density, residual, cost = state(at)
+    for _ in range(STEPS):
+        slope = _sums(density[:, None] * basis) / sigma
+        bend = slope.T @ slope
+        step = np.linalg.solve(bend + ridge, slope.T @ residual + penalty @ at)
+        step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-9))
+        new = state(at - step)
+        for _ in range(HALVINGS):
+            if new[2] <= cost:
+                break
+            step /= 2
+            new = state(at - step)
+        gain = cost - new[2]
+        if gain > 0:
+            at, (density, residual, cost) = at - step, new
+        if gain < ENOUGH:
+            break
+    freedom = float(np.trace(np.linalg.solve(bend + ridge, bend)))
+    return _Fitted(at, density, float(residual @ residual) + 2 * freedom)
+
+
+def _level_bumps(density: FloatArray, sigma: float) -> FloatArray:
+    """Level the bumps above the mode that hold no more than the noise could have put there."""
+    out, i = density.copy(), int(np.argmax(density)) + 1
+    floor = out[i - 1]
+    while i < len(out):
+        if out[i] <= floor:
+            floor, i = out[i], i + 1
+            continue
+        below = np.flatnonzero(out[i:] <= floor)
+        end = i + int(below[0]) if len(below) else len(out)
+        if (out[i:end] - floor).sum() < BUMP * sigma:
+            out[i:end], i = floor, end
+        else:
+            i += int(np.argmax(out[i:end])) + 1
+            floor = out[i - 1]
+    return out
+
+
+def _fade(density: FloatArray, sigma: float) -> FloatArray:
+    """Let the upper end, too faint to be seen, fall off from the rate of what is seen before it, and faster further out."""
+    above = np.cumsum(density[::-1])[::-1]
+    outer, inner = (int(np.sum(above >= mass)) for mass in (TAIL * sigma, 3 * TAIL * sigma))
+    if not 0 < inner < outer < len(density):
+        return density
+    reach = np.log(3) / (outer - inner) * np.arange(len(density) - outer)
+    fall = np.exp(-reach * (1 + BEND * reach))
+    out = density.copy()
+    out[outer:] = above[outer] * fall / fall.sum()
+    return out
+
+
+def _beyond(noisy: list[FloatArray], base: FloatArray, sigma: float) -> FloatArray:
+    """What single nodes hold beyond the fit and the noise, from the top level down, shared over their cells."""
+    out = np.zeros(len(base))
+    for level in range(len(noisy) - 1, -1, -1):
+        place = np.arange(len(base)) // BRANCHING**level
+        now = np.maximum(base + out, 1e-9)
+        fitted = np.bincount(place, now)
+        gap = noisy[level] - fitted
+        gap[np.abs(gap) < _largest(len(gap)) * sigma] = 0.0
+        out += (gap / fitted)[place] * now
+    return out

@@ -1,0 +1,63 @@
+"""Smooth masses: a distribution, closer to the truth than the histogram, with its spikes and without phantom tails."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from synth.encoding.hierarchy import level_counts
+from synth.encoding.smooth import BUMP, FEW, TAIL, smooth_masses
+
+
+def noisy(exact, sigma, seed):
+    rng = np.random.default_rng(seed)
+    return [level + rng.normal(size=len(level)) * sigma for level in level_counts(exact)]
+
+
+@given(st.integers(1, 700), st.integers(0, 10**6), st.floats(0.5, 1e4), st.floats(1, 1e7))
+def test_masses_are_finite_not_negative_and_sum_to_the_total(cells, seed, sigma, total):
+    exact = np.random.default_rng(seed).multinomial(1000, np.random.default_rng(seed).dirichlet(np.full(cells, 0.1)))
+    masses = smooth_masses(noisy(exact, sigma, seed), sigma, total)
+    assert masses.shape == (cells,)
+    assert (masses >= 0).all()
+    assert masses.sum() == pytest.approx(total)
+
+
+def bell(rows, cells=1000, at=300.0, width=60.0):
+    return np.rint(rows * np.diff(norm.cdf(np.arange(cells + 1), at, width))).astype(np.int64)
+
+
+def test_a_faint_bell_is_recovered_without_phantom_tails():
+    exact, beyond = bell(2000), []
+    for seed in range(8):
+        masses = smooth_masses(noisy(exact, 60.0, seed), 60.0, 2000.0)
+        assert np.abs(np.cumsum(masses - exact)).max() < 0.15 * 2000  # five standard deviations of a coarse node
+        beyond.append(masses[600:].sum())
+    assert max(beyond) < (BUMP + TAIL) * 60.0 * 1.5  # what the noise itself would have to show, and rescaling
+    assert np.median(beyond) < 1.0
+
+
+@pytest.mark.parametrize("rows", [20_000, 10**7])
+def test_spikes_and_steps_survive(rows):
+    exact = bell(rows)
+    exact[700] += rows // 10
+    exact[900:] = rows // 500
+    masses = smooth_masses(noisy(exact, 20.0, 1), 20.0, float(exact.sum()))
+    assert masses[700] == pytest.approx(rows / 10, rel=0.1)
+    assert masses[901:999].sum() == pytest.approx(98 * (rows // 500), rel=0.1)
+    assert np.abs(masses - exact).sum() < 0.06 * exact.sum()
+
+
+def test_a_second_mode_is_kept_where_it_stands_out_and_left_out_where_not():
+    for rows, kept in ((3000, True), (60, False)):
+        exact = bell(20_000, width=20.0) + bell(rows, at=800.0, width=10.0)
+        masses = smooth_masses(noisy(exact, 60.0, 2), 60.0, float(exact.sum()))
+        assert (masses[750:850].sum() > 0.7 * rows) == kept
+
+
+def test_few_cells_and_nothing_to_see():
+    assert smooth_masses([np.array([5.0, -3.0, 1.0])], 1.0, 12.0).tolist() == [10.0, 0.0, 2.0]
+    assert smooth_masses([np.array([-5.0, -3.0])], 1.0, 12.0).tolist() == [6.0, 6.0]
+    empty = smooth_masses(noisy(np.zeros(FEW, dtype=np.int64), 1.0, 3), 1.0, 1.0)
+    assert empty.sum() == pytest.approx(1.0)
