@@ -15,6 +15,7 @@ from synth.models.base import Synthesizer
 SYNTHESIZERS = MappingProxyType(
     {
         "hybrid": "synth.models.hybrid:Hybrid",
+        "marginal": "synth.models.marginal:Marginal",
         "dpvae": "synth.models.dpvae:DPVAE",
         "dpgan": "synth.models.dpgan:DPGAN",
         "independent": "synth.models.independent:Independent",

@@ -1,158 +1,187 @@
-"""lab version."""
+"""The default: noisy tables teach an autoregressive net, DP-SGD on rows teaches it the rest, raking ties the two together."""
 
 from __future__ import annotations
 
 import math
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from synth.models.base import Fitted, Run
-from synth.models.measured.evidence import Evidence, Table, as_tables
-from synth.models.measured.groups import choose_groups
-from synth.models.measured.mixture import MixturePlan, fit_mixture
-from synth.models.measured.rake import Cells, effective, fit_multipliers, resample, row_weights
-from synth.models.nets.autoregressive import Autoregressive, even_uniforms
-from synth.models.nets.tabular import schedule, torch_generator
-from synth.models.one_way import log_shares, measure_one_way, pack, unpack
+from synth.errors import ArtifactError
+from synth.models.base import Fitted, Run, require_within
+from synth.models.measured.stage import Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
+from synth.models.nets.tabular import CALIBRATION_DRAWS, schedule, torch_generator
+from synth.privacy.accounting import gaussian_mu
+from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import SgdPlan
-from synth.privacy.vault import PrivateTable, sigma_for
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
+
+FloatArray = npt.NDArray[np.float64]
+
+WARM_UP = 10
+PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
+REFERENCE_NOISE = 7.5e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
+MOST_NOISE = 0.3  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
+TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hybrid:
-    one_way_share: float = 0.05
-    table_share: float = 0.45
-    components: int = 800
-    rank: int = 16
-    smooth: float = 50.0
-    ridge: float = 2.0
-    pre_rows: int = 65536
-    pre_steps: int = 300
-    pre_rate: float = 0.03
-    steps: int = 200
-    batch: int = 1024
-    rate: float = 5.0
-    clip: float = 1.0
-    pool: int = 65536
-    slack: float = 0.7
-    rake: bool = True
-    sgd: bool = True
-    even: bool = True
-    verbose: bool = False
+    """Tables, mixture, autoregressive net, DP-SGD, raking.
+
+    Attributes:
+        table_share: Part of the Gaussian budget for tables of pairs (0.05 each for one-way tables and for products of signs);
+            what is left trains the net.
+        steps: DP-SGD steps; ``None``: 200 at epsilon 1, 100 to 400, more with more epsilon.
+        batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192.
+        learning_rate: Peak rate of SGD with momentum 0.9; ``None``: less where the noise is larger.
+        max_grad_norm: Clipping norm of a row's gradient.
+    """
+
+    table_share: float = 0.4
+    steps: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    max_grad_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        require_within(
+            self,
+            {
+                "table_share": (0.05, 0.7),
+                "steps": (1, 1_000_000),
+                "batch_size": (1, 1e9),
+                "learning_rate": (1e-6, 1e3),
+                "max_grad_norm": (1e-6, 1e6),
+            },
+        )
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
-        t0 = time.time()
-
-        def say(*a):
-            if self.verbose:
-                print(f"   {time.time() - t0:5.1f}", *a, flush=True)
-
+        """Measure, fit the mixture, pre-train on its rows, train with what is left, rake."""
         public = torch_generator(np.random.default_rng(run.seed))
-        one_way = measure_one_way(data, share=self.one_way_share)
-        rows = data.rows.estimate
-        d = len(data.domain.names)
-        target = data.domain.names.index(data.domain.target) if data.domain.target else -1
-        split = target if target >= 0 and data.domain.sizes[target] <= 3 else -1
-        rest = [j for j in range(d) if j != split]
-        subsets = list(combinations(rest, 2))
-        if split >= 0:
-            subsets = [(*s, split) for s in subsets]
-        sigma = sigma_for(data.ledger, self.table_share, len(subsets))
-        groups = choose_groups(one_way, data.domain, rows=rows, sigma=sigma, widest=min(32, max(4, 2000 // d)))
-        domain = groups.domain
-        view = data.coarsen(groups.maps)
-        names = domain.names
-        cells = [math.prod(domain.sizes[j] for j in s) for s in subsets]
-        share = self.table_share if self.sgd else None
-        measured = view.noisy_marginals(
-            [tuple(names[j] for j in s) for s in subsets], share=share, weights=[c ** (2 / 3) for c in cells]
+        trains = self.trains(data.rows, data.ledger.budget.epsilon, data.ledger.working_delta, len(data.domain.names))
+        learnt = measure(data, run, share=self.table_share if trains else None, source=public)
+        if isinstance(learnt, Fitted):
+            return learnt
+        domain = learnt.groups.domain
+        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt))
+        self._pretrain(model, learnt, run, public)
+        if trains:
+            self._train(model, learnt, run)
+        run.progress.phase("raking")
+        rng = np.random.default_rng(run.seed)
+        model.draw_rows(
+            even_uniforms(CALIBRATION_DRAWS, len(domain.sizes), rng), [torch.from_numpy(p).float() for p in learnt.coarse]
         )
-        say("measured", domain.sizes, sigma)
-        coarse = groups.merge(one_way)
-        sd1 = sigma_for(data.ledger, self.one_way_share, d) / rows
-        ones = [Table(columns=(j,), shares=p, sd=np.full(len(p), sd1)) for j, p in enumerate(coarse)]
-        evidence = Evidence(domain=domain, rows=rows, tables=(*as_tables(domain, measured, rows), *ones))
-        logs = torch.from_numpy(log_shares(coarse, rows)).float()
-        plan = MixturePlan(components=self.components, rank=self.rank, smooth=self.smooth, ridge=self.ridge)
-        mixture = fit_mixture(evidence, logs, plan, split=split, source=public, advance=lambda: None)
-        say("mixture")
-        drawn = mixture.draw_rows(domain, self.pre_rows, public)
-        model = Autoregressive(domain, logs)
-        self._pretrain(model, drawn, public)
-        say("pretrained")
-        if self.sgd:
-            rate = min(1.0, self.batch / data.rows.rung)
-            sgd = SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows, max_grad_norm=self.clip)
-            gradients = view.noisy_gradients(model, lambda m, c, n: m(c), sgd)
-            opt = torch.optim.SGD(model.parameters(), lr=self.rate, momentum=0.9)
-            for step in range(self.steps):
-                for g in opt.param_groups:
-                    g["lr"] = self.rate * schedule(step, self.steps, 10)
-                gradients.step()
-                opt.step()
-            say("dp-sgd", gradients.noise_std)
-        rng = np.random.default_rng(run.seed + 1)
-        model.draw_rows(even_uniforms(16384, d, rng), [torch.from_numpy(p).float() for p in coarse])
-        tensors = {
-            "bias": model.bias.numpy(),
-            "skip": (model.skip.weight * model.skip.mask).detach().numpy(),
-            "one_way": pack(one_way),
-        }
-        for j, g in enumerate(groups.maps):
-            tensors[f"groups_{j}"] = g
-        if self.rake:
-            pool = model.draw_rows(even_uniforms(self.pool, d, rng))
-            numbered, multipliers = fit_multipliers(pool, evidence, slack=self.slack)
-            ess = effective(row_weights(multipliers, numbered.index(pool)))
-            say("raked, ess", ess)
-            tensors["multipliers"] = multipliers.numpy()
-            tensors["columns"], tensors["strides"], tensors["offsets"] = numbered.columns, numbered.strides, numbered.offsets
-        return Fitted(tensors, {})
+        tensors, facts = finish(learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng)
+        with torch.no_grad():
+            model.skip.weight.mul_(model.skip.mask)
+        tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
+        if not trains:
+            facts["notes"].append("noise would drown a network on this many rows: learnt from tables alone")
+        run.progress.spent(data.ledger.spent())
+        return Fitted(tensors, facts)
 
-    def _pretrain(self, model, drawn, public):
-        opt = torch.optim.Adam(model.parameters(), lr=self.pre_rate)
-        for step in range(self.pre_steps):
-            for g in opt.param_groups:
-                g["lr"] = self.pre_rate * schedule(step, self.pre_steps, 10)
-            batch = drawn[torch.randint(len(drawn), (2048,), generator=public)]
-            opt.zero_grad()
-            model(batch).mean().backward()
-            opt.step()
+    def trains(self, rows: RowCount, epsilon: float, delta: float, columns: int) -> bool:
+        """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
+        parameters = (TYPICAL_GROUPS * columns) ** 2 / 2
+        left = gaussian_mu(epsilon, delta) * math.sqrt(0.8 - self.table_share)
+        return math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
+
+    def _scores(self, learnt: Learnt) -> Tensor | None:
+        domain = learnt.groups.domain
+        if domain.target is None:
+            return None
+        return target_scores(domain, learnt.coarse, target_means(learnt))
+
+    def _pretrain(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator) -> None:
+        """Teach the net what the mixture knows; no row is touched."""
+        rows, steps, batch, rate = PRETRAINING
+        domain = learnt.groups.domain
+        uniforms = torch.rand(rows, len(domain.sizes) + 1, generator=public)
+        drawn = learnt.mixture.draw_rows(domain, uniforms)
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+        run.progress.phase("pre-training", steps)
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * schedule(step, steps, WARM_UP)
+            chosen = drawn[torch.randint(rows, (batch,), generator=public)]
+            optimizer.zero_grad()
+            torch.autograd.backward(model(chosen).mean())
+            optimizer.step()
+            run.progress.advance()
+
+    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> None:
+        """DP-SGD with all that is left of the budget."""
+        data = learnt.view
+        plan = self.plan(data.rows, data.ledger.budget.epsilon)
+        run.progress.phase("calibrating noise")
+        gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
+        run.progress.spent(data.ledger.spent())
+        noise = gradients.noise_std / math.sqrt(plan.steps) * math.sqrt(len(data.domain.sizes))
+        peak = self.learning_rate
+        if peak is None:
+            peak = min(max(2.0 * math.pow(REFERENCE_NOISE / noise, 0.75), 0.1), 4.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
+        run.progress.phase("training", plan.steps)
+        for step in range(plan.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
+            gradients.step()
+            optimizer.step()
+            run.progress.advance()
+
+    def plan(self, rows: RowCount, epsilon: float) -> SgdPlan:
+        """Constants of the run, from the row count's rung and epsilon."""
+        steps = self.steps if self.steps is not None else round(min(max(200 * math.sqrt(epsilon), 100), 400))
+        batch = self.batch_size if self.batch_size is not None else min(max(1024, rows.rung // 8), 8192)
+        rate = min(1.0, batch / rows.rung)
+        return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=self.max_grad_norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
-        t = {k: torch.from_numpy(np.asarray(v)) for k, v in fitted.tensors.items()}
-        maps = [fitted.tensors[f"groups_{j}"] for j in range(len(domain.names))]
-        sizes = tuple(int(m.max()) + 1 for m in maps)
-        coarse = Domain(names=domain.names, sizes=sizes, target=domain.target)
-        model = Autoregressive(coarse, t["bias"])
-        with torch.no_grad():
-            model.skip.weight.copy_(t["skip"])
-        factor = 2 if self.rake else 1
-        d = len(sizes)
-        u = even_uniforms(n_rows * factor, d, rng) if self.even else torch.from_numpy(rng.random((n_rows * factor, d))).float()
-        codes = model.draw_rows(u)
-        if self.rake:
-            numbered = Cells(t["columns"].numpy(), t["strides"].numpy(), t["offsets"].numpy(), len(t["multipliers"]))
-            w = row_weights(t["multipliers"], numbered.index(codes))
-            codes = codes[resample(w, n_rows, float(rng.random()))]
-        out = np.empty((n_rows, d), dtype=np.int32)
-        one_way = unpack(fitted.tensors["one_way"], domain)
-        perm = rng.permutation(n_rows)
-        for j, m in enumerate(maps):
-            if sizes[j] == domain.sizes[j]:
-                out[:, j] = codes[:, j].numpy()
+        """Draw the columns in turn; rake."""
+        if "groups" not in fitted.tensors:
+            return independent_rows(fitted, domain, n_rows, rng)
+        tensors = {name[4:]: torch.from_numpy(values) for name, values in fitted.tensors.items() if name.startswith("net_")}
+        coarse = coarse_domain(fitted, domain)
+        model = Autoregressive(coarse, tensors["bias"], tensors["scores"])
+        if model.load_state_dict(tensors, strict=False).missing_keys:
+            raise ArtifactError("the model lacks weights; copy it again, or fit again")
+        return finished_rows(
+            fitted, domain, lambda rows, r: model.draw_rows(even_uniforms(rows, len(coarse.sizes), r)), n_rows, rng
+        )
+
+
+def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:
+    """For every column but the target, the target's mean rank by code, from the noisy tables; shape (size,) each."""
+    domain = learnt.groups.domain
+    target = domain.names.index(domain.target) if domain.target is not None else -1
+    ranks = np.linspace(0, 1, domain.sizes[target])
+    sums: dict[int, FloatArray] = {}
+    for table in learnt.evidence.tables:
+        if target not in table.columns or len(table.columns) < 2:
+            continue
+        for place, column in enumerate(table.columns):
+            if column == target:
                 continue
-            order = np.argsort(m, kind="stable")
-            cum = np.concatenate([[0.0], np.cumsum(np.maximum(one_way[j][order], 1e-9))])
-            starts = np.searchsorted(m[order], np.arange(sizes[j] + 1))
-            g = codes[:, j].numpy()
-            lo, hi = cum[starts[g]], cum[starts[g + 1]]
-            pos = np.searchsorted(cum, lo + rng.random(n_rows) * (hi - lo), side="right") - 1
-            out[:, j] = order[np.clip(pos, starts[g], starts[g + 1] - 1)]
-        return EncodedTable(domain, out[perm])
+            others = tuple(k for k, c in enumerate(table.columns) if c not in (column, target))
+            joint = table.shares.sum(axis=others)
+            joint = joint if place < table.columns.index(target) else joint.T
+            sums[column] = sums.get(column, np.zeros(joint.shape)) + joint
+    overall = float(learnt.coarse[target] @ ranks)
+    found: list[FloatArray | None] = []
+    for j in range(len(domain.sizes)):
+        if j not in sums:
+            found.append(None)
+            continue
+        mass = np.maximum(sums[j].sum(1), 0)
+        floor = 0.01 * mass.sum()
+        means = (np.maximum(sums[j], 0) @ ranks + floor * overall) / (np.maximum(sums[j], 0).sum(1) + floor)
+        found.append(np.asarray(means, dtype=np.float64))
+    return found

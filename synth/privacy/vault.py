@@ -155,7 +155,9 @@ class PrivateTable(Sealed):
             tables.append(noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64))
         return tables, sigma
 
-    def noisy_marginals_with_rest(self, subsets: Sequence[tuple[str, ...]]) -> list[Measurement]:
+    def noisy_marginals_with_rest(
+        self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
+    ) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""
         spent = math.fsum(e.mu**2 for e in self.ledger.events if not hasattr(e, "steps"))
         deltas = math.fsum(getattr(e, "delta", 0.0) for e in self.ledger.events)
@@ -163,7 +165,7 @@ class PrivateTable(Sealed):
         left = whole**2 * (1 - 1e-9) - spent
         if left <= 0:
             raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
-        return self.noisy_marginals(subsets, share=left / measurement_mu(self.ledger) ** 2)
+        return self.noisy_marginals(subsets, share=left / measurement_mu(self.ledger) ** 2, weights=weights)
 
     def _measure(self, names: tuple[str, ...], sigma: float) -> Measurement:
         index = [self.domain.names.index(name) for name in names]

@@ -1,4 +1,4 @@
-"""Noisy answers in one place: tables over groups, one-way tables, products of signs. Everything here is public."""
+"""Noisy answers in one place: tables over groups and one-way tables. Everything here is public."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synth.privacy.vault import Measurement, Products
+from synth.privacy.vault import Measurement
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,13 +36,11 @@ class Evidence:
         domain: Of the groups.
         rows: Row count in force.
         tables: Of one or more columns.
-        products: Of signs, if any.
     """
 
     domain: Domain
     rows: float
     tables: tuple[Table, ...]
-    products: Products | None = None
 
 
 def as_tables(domain: Domain, measured: list[Measurement], rows: float) -> list[Table]:

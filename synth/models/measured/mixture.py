@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from synth.models.measured.evidence import Evidence
-from synth.models.nets.tabular import schedule, softmaxes
+from synth.models.nets.tabular import draw, schedule, softmaxes
 from synth.table import Domain
 
 
@@ -34,12 +35,17 @@ class MixturePlan:
         ridge: Weight of squares.
     """
 
-    components: int = 800
+    components: int = 500
     rank: int = 16
     steps: int = 300
     rate: float = 0.05
-    smooth: float = 50.0
+    smooth: float = 80.0
     ridge: float = 2.0
+
+    @staticmethod
+    def for_budget(signal: float) -> MixturePlan:
+        """More dimensions where rows times the Gaussian budget ``mu`` are more."""
+        return MixturePlan(rank=int(np.clip(10 * math.sqrt(signal / 2600), 4, 48)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,18 @@ class Mixture:
     weights: Tensor
     shares: Tensor
 
-    def draw_rows(self, domain: Domain, rows: int, source: torch.Generator) -> Tensor:
-        """Codes, shape (rows, columns)."""
-        which = torch.multinomial(self.weights, rows, replacement=True, generator=source)
-        codes = torch.empty(rows, len(domain.sizes), dtype=torch.long)
+    def one_way(self, domain: Domain) -> list[npt.NDArray[np.float64]]:
+        """Distribution of every column."""
+        whole = (self.weights @ self.shares).double().numpy()
+        parts = np.split(whole, domain.offsets[1:])
+        return [part / part.sum() for part in parts]
+
+    def draw_rows(self, domain: Domain, uniforms: Tensor) -> Tensor:
+        """Codes, shape (rows, columns), from uniform numbers of shape (rows, columns + 1)."""
+        which = draw(self.weights.expand(1, -1), uniforms[:, 0])
+        codes = torch.empty(len(uniforms), len(domain.sizes), dtype=torch.long)
         for j, (low, size) in enumerate(zip(domain.offsets, domain.sizes, strict=True)):
-            codes[:, j] = torch.multinomial(self.shares[:, low : low + size][which], 1, generator=source)[:, 0]
+            codes[:, j] = draw(self.shares[:, low : low + size][which], uniforms[:, j + 1])
         return codes
 
 

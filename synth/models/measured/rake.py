@@ -1,45 +1,57 @@
 """Raking: weights for drawn rows, of the exponential family nearest to uniform that agrees with the noisy answers.
 
-Dual: for cell multipliers ``lambda``, weights ``w_i`` proportional to ``exp(-sum of lambda over the row's cells)``; at the optimum
-``share(w) - noisy share + lambda R = 0``, where ``R`` grows with the noise, so that answers are met within it.
+Dual: for multipliers ``lambda`` of all cells and products, weights ``w_i`` are proportional to ``exp(-sum of lambda over what
+the row has)``; at the optimum ``share(w) - noisy share + R lambda = 0``, where ``R`` grows with the noise, so that answers are
+met within it and no closer.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.optimize import minimize
 from torch import Tensor
 
 from synth.models.measured.evidence import Evidence
+from synth.models.measured.interactions import Products
 from synth.table import Domain
 
+SLACK = 0.5  # scale of R; 1 would be the noise's own variance
+ROUNDS = 30  # of L-BFGS
+SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
+CHECKED = 16_384  # drawn rows that products are compared with
+MAX_INDICES = 16_000_000  # rows times tables
+POOL, LEAST_POOL = 65_536, 8_192
 FloatArray = npt.NDArray[np.float64]
-
-MAX_INDICES = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """Which cell of which table a row lies in, all tables' cells numbered end to end.
+class Features:
+    """What rows are weighed by: which cell of which table they lie in (numbered end to end), and products of signs.
 
     Attributes:
         columns: Of every table, shape (tables, most columns), -1 where there are fewer.
         strides: Of every column in its table, same shape.
         offsets: First cell of every table, shape (tables,).
-        total: Number of cells.
+        cells: Number of cells.
+        product_columns: Of every product, shape (products, most columns), -1 where there are fewer.
+        product_signs: Sign of every code, shape (products, width), int8.
     """
 
     columns: npt.NDArray[np.int32]
     strides: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
-    total: int
+    cells: int
+    product_columns: npt.NDArray[np.int32]
+    product_signs: npt.NDArray[np.int8]
 
     @staticmethod
-    def of(subsets: list[tuple[int, ...]], domain: Domain) -> Cells:
-        """Number the cells of tables on ``subsets``."""
+    def of(subsets: list[tuple[int, ...]], products: Products | None, domain: Domain) -> Features:
+        """Number the cells of tables on ``subsets``, and put the products' signs into arrays."""
         most = max(len(s) for s in subsets)
         columns, strides = np.full((len(subsets), most), -1, np.int32), np.zeros((len(subsets), most), np.int32)
         sizes = []
@@ -49,8 +61,15 @@ class Cells:
                 columns[t, place], strides[t, place] = subset[place], stride
                 stride *= domain.sizes[subset[place]]
             sizes.append(stride)
-        offsets = np.cumsum([0, *sizes[:-1]])
-        return Cells(columns, strides, offsets.astype(np.int64), int(sum(sizes)))
+        queries = products.queries if products is not None else ()
+        product_columns = np.full((len(queries), max((len(q.columns) for q in queries), default=1)), -1, np.int32)
+        product_signs = np.zeros((len(queries), domain.width), np.int8)
+        for k, query in enumerate(queries):
+            product_columns[k, : len(query.columns)] = query.columns
+            for j, signs in zip(query.columns, query.signs, strict=True):
+                product_signs[k, domain.offsets[j] : domain.offsets[j] + domain.sizes[j]] = signs
+        offsets = np.cumsum([0, *sizes[:-1]]).astype(np.int64)
+        return Features(columns, strides, offsets, int(sum(sizes)), product_columns, product_signs)
 
     def index(self, codes: Tensor) -> Tensor:
         """Cells of rows, shape (rows, tables), int64."""
@@ -61,44 +80,93 @@ class Cells:
                     out[:, t] += codes[:, column] * stride
         return out
 
+    def values(self, codes: Tensor, domain: Domain) -> Tensor:
+        """Products of rows, shape (rows, products), float32."""
+        out = torch.ones(len(codes), len(self.product_columns))
+        for k, columns in enumerate(self.product_columns.tolist()):
+            signs = torch.from_numpy(self.product_signs[k]).float()
+            for j in columns:
+                if j >= 0:
+                    out[:, k] *= signs[codes[:, j] + domain.offsets[j]]
+        return out
 
-def fit_multipliers(
-    codes: Tensor, evidence: Evidence, *, slack: float = 0.7, rounds: int = 60, rate: float = 0.1
-) -> tuple[Cells, Tensor]:
+    def weigh(self, codes: Tensor, multipliers: Tensor, domain: Domain) -> Tensor:
+        """Weights of rows, shape (rows,), summing to 1."""
+        weights: Tensor = _scores(self.index(codes), self.values(codes, domain), multipliers).softmax(0)
+        return weights
+
+    def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Arrays by name."""
+        names = ("columns", "strides", "offsets", "product_columns", "product_signs")
+        return {f"rake_{name}": getattr(self, name) for name in names}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, npt.NDArray[np.generic]], multipliers: int) -> Features:
+        """The inverse of ``to_arrays``; ``multipliers`` is how many there are in all."""
+        parts = [arrays[f"rake_{name}"] for name in ("columns", "strides", "offsets", "product_columns", "product_signs")]
+        cells = multipliers - len(parts[3])
+        return Features(parts[0], parts[1], parts[2], cells, parts[3], parts[4])  # type: ignore[arg-type]
+
+
+def pool_size(tables: int) -> int:
+    """Rows to draw for fitting multipliers: a power of two, fewer where there are many tables."""
+    return int(np.clip(2 ** int(math.log2(MAX_INDICES / max(tables, 1))), LEAST_POOL, POOL))
+
+
+def striking(products: Products | None, codes: Tensor, domain: Domain) -> Products | None:
+    """Products that drawn rows do not explain, by the noise of both."""
+    if products is None:
+        return None
+    codes = codes[:CHECKED]
+    found = Features.of([(0,)], products, domain).values(codes, domain)
+    drawn = found.mean(0).double().numpy()
+    sd = np.sqrt(products.sd**2 + 1 / len(codes))
+    kept = np.abs(products.means - drawn) > SURPRISE * sd
+    return products.chosen(kept) if kept.any() else None
+
+
+def fit_multipliers(codes: Tensor, evidence: Evidence, products: Products | None) -> tuple[Features, Tensor]:
     """Multipliers that make weighted rows agree with the evidence. Post-processing.
 
     Args:
         codes: Drawn rows, shape (rows, columns).
         evidence: Noisy tables.
-        slack: Scale of R.
-        rounds: Of Adam.
-        rate: Its learning rate.
+        products: Noisy products to agree with, if any.
 
     Returns:
-        Numbering of the cells, and a multiplier for each.
+        The features, and a multiplier for each cell and then for each product.
     """
-    cells = Cells.of([t.columns for t in evidence.tables], evidence.domain)
-    wanted = torch.from_numpy(np.concatenate([t.shares.ravel() for t in evidence.tables])).float()
-    sd = torch.from_numpy(np.concatenate([np.broadcast_to(t.sd, t.shares.shape).ravel() for t in evidence.tables])).float()
-    ridge = slack * evidence.rows * sd.square()
-    index = cells.index(codes)
-    multipliers = torch.zeros(cells.total, requires_grad=True)
-    optimizer = torch.optim.Adam([multipliers], lr=rate)
-    for _ in range(rounds):
-        with torch.no_grad():
-            weights = row_weights(multipliers, index)
-            share = torch.bincount(
-                index.flatten(), weights=weights[:, None].expand(index.shape).reshape(-1), minlength=cells.total
-            )
-            multipliers.grad = wanted - share + ridge * multipliers
-        optimizer.step()
-    return cells, multipliers.detach()
+    features = Features.of([t.columns for t in evidence.tables], products, evidence.domain)
+    wanted = np.concatenate([t.shares.ravel() for t in evidence.tables])
+    sd = np.concatenate([np.broadcast_to(t.sd, t.shares.shape).ravel() for t in evidence.tables])
+    if products is not None:
+        wanted, sd = np.concatenate([wanted, products.means]), np.concatenate([sd, products.sd])
+    ridge = torch.from_numpy(SLACK * evidence.rows * sd**2).float()
+    goal = torch.from_numpy(wanted).float()
+    index, values = features.index(codes), features.values(codes, evidence.domain)
+    drawn = _shares(torch.full((len(codes),), 1 / len(codes)), index, values, features.cells)
+    scale = 1 / torch.sqrt(drawn.abs().clamp_min(1e-6) + ridge)
+
+    def dual(scaled: FloatArray) -> tuple[float, FloatArray]:
+        multipliers = torch.from_numpy(scaled).float() * scale
+        scores = _scores(index, values, multipliers)
+        gap = goal - _shares(scores.softmax(0), index, values, features.cells) + ridge * multipliers
+        value = scores.double().logsumexp(0) + (multipliers * (goal + 0.5 * ridge * multipliers)).double().sum()
+        return float(value), (gap * scale).double().numpy()
+
+    found = minimize(dual, np.zeros(len(goal)), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS})
+    return features, torch.from_numpy(found.x).float() * scale
 
 
-def row_weights(multipliers: Tensor, index: Tensor) -> Tensor:
-    """Weights of rows, shape (rows,), summing to 1."""
-    weights: Tensor = (-multipliers[index].sum(1)).softmax(0)
-    return weights
+def _scores(index: Tensor, values: Tensor, multipliers: Tensor) -> Tensor:
+    cells = len(multipliers) - values.shape[1]
+    return -multipliers[:cells][index].sum(1) - values @ multipliers[cells:]
+
+
+def _shares(weights: Tensor, index: Tensor, values: Tensor, cells: int) -> Tensor:
+    """Weighted share of every cell, then weighted mean of every product."""
+    spread = weights[:, None].expand(index.shape).reshape(-1)
+    return torch.cat([torch.bincount(index.flatten(), weights=spread, minlength=cells), weights @ values])
 
 
 def effective(weights: Tensor) -> float:

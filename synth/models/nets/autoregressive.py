@@ -16,7 +16,7 @@ import torch
 from scipy.stats import qmc
 from torch import Tensor, nn
 
-from synth.models.nets.tabular import column_of, draw, matching_bias, one_hot
+from synth.models.nets.tabular import column_of, draw, matching_bias
 from synth.privacy.layers import MaskedLinear
 from synth.table import Domain
 
@@ -31,12 +31,10 @@ class Autoregressive(nn.Module):
 
     Attributes:
         bias: Shape (width,); public, not trained by DP-SGD.
-        basis: From one-hot codes to features and from outputs to logits, block diagonal, shape (width, width).
         scores: Functions of single columns, shape (width, scores); their products over two columns feed the target.
     """
 
     bias: Tensor
-    basis: Tensor
     scores: Tensor
 
     def __init__(self, domain: Domain, bias: Tensor, scores: Tensor | None = None) -> None:
@@ -44,8 +42,8 @@ class Autoregressive(nn.Module):
         super().__init__()
         self.sizes, self.offsets, self.order = list(domain.sizes), torch.tensor(domain.offsets), draw_order(domain)
         self.register_buffer("bias", bias.clone())
-        self.register_buffer("basis", smooth_basis(domain), persistent=False)
         self.register_buffer("scores", torch.zeros(len(bias), 0) if scores is None else scores)
+        self.bases = smooth_bases(domain)
         self.skip = MaskedLinear(draw_mask(domain), bias=False)
         owner = [int(column_of(domain.sizes)[int(s.nonzero()[0, 0])]) for s in self.scores.T]
         pairs = [(a, b) for a, b in combinations(range(len(owner)), 2) if owner[a] != owner[b]]
@@ -58,21 +56,20 @@ class Autoregressive(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Negative log likelihood of each row, shape (rows,), in nats."""
-        outputs = codes + self.offsets
-        ones = one_hot(outputs, len(self.bias))
-        logits = self.bias + self.skip(ones @ self.basis) @ self.basis.T
-        parts = list(logits.split(self.sizes, 1))
+        features = torch.cat([basis[codes[:, j]] for j, basis in enumerate(self.bases)], 1)
+        parts = list(self.skip(features).split(self.sizes, 1))
         if self.products is not None:
-            parts[self.target] = parts[self.target] + self.products(self._pairs(ones @ self.scores)) @ self._own.T
-        chosen = [part.gather(1, codes[:, j : j + 1])[:, 0] - part.logsumexp(1) for j, part in enumerate(parts)]
+            seen = [j for j in range(len(self.sizes)) if j != self.target]
+            parts[self.target] = parts[self.target] + self.products(self._pairs(codes, seen))
+        chosen = []
+        for j, (part, bias) in enumerate(zip(parts, self.bias.split(self.sizes), strict=True)):
+            logits = bias + part @ self.bases[j].T
+            chosen.append(logits.gather(1, codes[:, j : j + 1])[:, 0] - logits.logsumexp(1))
         return -torch.stack(chosen, 1).sum(1)
 
-    @property
-    def _own(self) -> Tensor:
-        low = int(self.offsets[self.target])
-        return self.basis[low : low + self.sizes[self.target], low : low + self.sizes[self.target]]
-
-    def _pairs(self, scores: Tensor) -> Tensor:
+    def _pairs(self, codes: Tensor, seen: list[int]) -> Tensor:
+        """Products of scores of the columns ``seen``, shape (rows, pairs)."""
+        scores = self.scores[codes[:, seen] + self.offsets[seen]].sum(1)
         return scores[:, self.first] * scores[:, self.second] * self.scale
 
     @torch.no_grad()
@@ -83,14 +80,14 @@ class Autoregressive(nn.Module):
         probability, given the columns drawn before it, is its target.
         """
         logits = self.bias.repeat(len(uniforms), 1)
-        weight = (self.basis @ (self.skip.weight * self.skip.mask) @ self.basis.T).T.contiguous()
+        basis = torch.block_diag(*self.bases)
+        weight = (basis @ (self.skip.weight * self.skip.mask) @ basis.T).T.contiguous()
         codes = torch.zeros(uniforms.shape, dtype=torch.long)
         for j in self.order:
             low, high = int(self.offsets[j]), int(self.offsets[j]) + self.sizes[j]
             if self.products is not None and j == self.target:
                 seen = [k for k in self.order if k != j]
-                scores = self.scores[codes[:, seen] + self.offsets[seen]].sum(1)
-                logits[:, low:high] += self.products(self._pairs(scores)) @ self._own.T
+                logits[:, low:high] += self.products(self._pairs(codes, seen)) @ self.bases[j].T
             if targets is not None:
                 shift = matching_bias(logits[:, low:high], targets[j])
                 self.bias[low:high] += shift
@@ -100,13 +97,17 @@ class Autoregressive(nn.Module):
         return codes
 
 
-def smooth_basis(domain: Domain) -> Tensor:
-    """Block-diagonal basis: scaled cosines for ordered codes, the identity elsewhere; shape (width, width)."""
-    basis = np.eye(domain.width)
-    for low, n in zip(domain.offsets, domain.in_order or (0,) * len(domain.sizes), strict=True):
+def smooth_bases(domain: Domain) -> list[Tensor]:
+    """Basis of every column, from codes to features and from outputs to logits, shape (size, size): scaled cosines for ordered
+    codes, the identity elsewhere.
+    """
+    bases = []
+    for size, n in zip(domain.sizes, domain.in_order or (0,) * len(domain.sizes), strict=True):
+        basis = np.eye(size)
         if n > 2:
-            basis[low : low + n, low : low + n] = cosines(n) * np.sqrt(_energy(n))
-    return torch.from_numpy(basis).float()
+            basis[:n, :n] = cosines(n) * np.sqrt(_energy(n))
+        bases.append(torch.from_numpy(basis).float())
+    return bases
 
 
 def cosines(n: int) -> FloatArray:

@@ -65,8 +65,11 @@ def softmaxes(logits: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
-    """One code per row by inversion: (rows, size) and (rows,) to (rows,)."""
+    """One code per row by inversion: (rows, size) or (1, size), and (rows,), to (rows,)."""
     cumulative = probabilities.cumsum(1)
+    if len(cumulative) == 1:
+        scaled = uniforms * cumulative[0, -1]
+        return torch.searchsorted(cumulative[0], scaled, right=True).clamp_max(probabilities.shape[1] - 1)
     scaled = (uniforms * cumulative[:, -1]).unsqueeze(1)
     return (cumulative <= scaled).sum(1).clamp_max(probabilities.shape[1] - 1)
 

@@ -1,0 +1,50 @@
+"""The measured part of the default model alone: tables of pairs, a mixture fitted to them, raked samples. Fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synth.models.base import Fitted, Run
+from synth.models.measured.mixture import Mixture
+from synth.models.measured.stage import coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.nets.autoregressive import even_uniforms
+from synth.models.nets.tabular import torch_generator
+from synth.privacy.vault import PrivateTable
+from synth.table import Domain, EncodedTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marginal:
+    """Noisy tables of all pairs of columns (with a class target's classes), as a low-rank mixture, raked."""
+
+    def fit(self, data: PrivateTable, run: Run) -> Fitted:
+        """Spend all that is left on tables."""
+        learnt = measure(data, run, share=None, source=torch_generator(np.random.default_rng(run.seed)))
+        if isinstance(learnt, Fitted):
+            return learnt
+        run.progress.phase("raking")
+        domain = learnt.groups.domain
+
+        def drawn(rows: int, rng: np.random.Generator) -> Tensor:
+            return learnt.mixture.draw_rows(domain, even_uniforms(rows, len(domain.sizes) + 1, rng))
+
+        tensors, facts = finish(learnt, drawn, np.random.default_rng(run.seed))
+        tensors |= {"weights": learnt.mixture.weights.numpy(), "shares": learnt.mixture.shares.numpy()}
+        run.progress.spent(data.ledger.spent())
+        return Fitted(tensors, facts)
+
+    def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
+        """Draw a component per row, then its columns; rake."""
+        if "groups" not in fitted.tensors:
+            return independent_rows(fitted, domain, n_rows, rng)
+        mixture = Mixture(torch.from_numpy(fitted.tensors["weights"]), torch.from_numpy(fitted.tensors["shares"]))
+        coarse = coarse_domain(fitted, domain)
+
+        def drawn(rows: int, rng: np.random.Generator) -> Tensor:
+            return mixture.draw_rows(coarse, even_uniforms(rows, len(coarse.sizes) + 1, rng))
+
+        return finished_rows(fitted, domain, drawn, n_rows, rng)

@@ -1,0 +1,189 @@
+"""The measured part of a model: noisy tables and products, a mixture fitted to them, and finished rows from drawn ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from synth.models.base import Fitted, Run
+from synth.models.measured.evidence import Evidence, Table, as_tables
+from synth.models.measured.groups import Groups
+from synth.models.measured.interactions import Products, measure_products
+from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
+from synth.models.measured.rake import Features, effective, fit_multipliers, pool_size, resample, striking
+from synth.models.measured.workload import choose_workload
+from synth.models.one_way import log_shares, measure_one_way, pack, unpack
+from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
+from synth.table import Domain, EncodedTable
+
+FloatArray = npt.NDArray[np.float64]
+Draw = Callable[[int, np.random.Generator], Tensor]
+
+ONE_WAY_SHARE, PRODUCT_SHARE, REFINE_SHARE = 0.05, 0.03, 0.02
+FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learnt:
+    """Everything that was measured; public.
+
+    Attributes:
+        one_way: Distribution of every column's codes.
+        groups: Coarse codes.
+        coarse: Distribution of every column's groups, as the mixture has it.
+        evidence: Noisy tables on the groups.
+        products: Noisy products of signs, if any.
+        mixture: Fitted to the tables.
+        view: The rows on coarse codes, behind the ledger.
+        notes: What a reader should know.
+    """
+
+    one_way: list[FloatArray]
+    groups: Groups
+    coarse: list[FloatArray]
+    evidence: Evidence
+    products: Products | None
+    mixture: Mixture
+    view: PrivateTable
+    notes: tuple[str, ...]
+
+    def log_shares(self) -> Tensor:
+        """Logarithms of the groups' distributions, shape (width,)."""
+        return torch.from_numpy(log_shares(self.coarse, int(self.evidence.rows))).float()
+
+
+def one_way_only(data: PrivateTable, one_way: list[FloatArray] | None, reason: str) -> Fitted:
+    """What is left when no table of two columns can be carried: the one-way tables, with all that is left."""
+    again = measure_one_way(data, share=None)
+    spent = 0.0 if one_way is None else ONE_WAY_SHARE
+    merged = again if one_way is None else [(1 - spent) * a + spent * b for a, b in zip(again, one_way, strict=True)]
+    return Fitted({"one_way": pack(merged)}, {"notes": [reason]})
+
+
+def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.Generator) -> Learnt | Fitted:
+    """Measure one-way tables, products and tables; fit the mixture.
+
+    Args:
+        data: Private codes.
+        run: Told about phases.
+        share: Of the Gaussian budget, for the tables; ``None`` for all that is left.
+        source: For initial values.
+
+    Returns:
+        What was learnt, or a finished model of independent columns where nothing more can be carried.
+    """
+    run.progress.phase("measuring one-way tables")
+    one_way = measure_one_way(data, share=ONE_WAY_SHARE)
+    rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
+    plan_share = share if share is not None else 0.8
+    work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
+    if work.groups is None:
+        return one_way_only(data, one_way, "the budget does not carry tables of two columns: columns are independent")
+    groups, view = work.groups, data.coarsen(work.groups.maps)
+    coarse, names = groups.merge(one_way), groups.domain.names
+    run.progress.phase("measuring tables")
+    products = measure_products(view, coarse, share=PRODUCT_SHARE, refine_share=REFINE_SHARE)
+    subsets = [tuple(names[j] for j in subset) for subset in work.subsets]
+    if share is None:
+        measured = view.noisy_marginals_with_rest(subsets, work.weights())
+    else:
+        measured = view.noisy_marginals(subsets, share=share, weights=work.weights())
+    tables = as_tables(groups.domain, measured, rows)
+    sd = sigma_for(data.ledger, ONE_WAY_SHARE, len(names)) / rows
+    spread = [sd * np.sqrt(np.bincount(m).astype(np.float64)) for m in groups.maps]
+    ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
+    plan = MixturePlan.for_budget(rows * mu)
+    run.progress.phase("fitting the mixture", plan.steps)
+    logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
+    evidence = Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
+    mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
+    fitted = mixture.one_way(groups.domain)  # from tables of every size at once, so better than what was measured alone
+    ones = [Table(columns=(j,), shares=p, sd=FITTED_SD * spread[j]) for j, p in enumerate(fitted)]
+    coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
+    notes = () if work.full else ("the budget carries tables of two columns only with the target among them",)
+    return Learnt(
+        one_way=one_way, groups=groups, coarse=coarse, evidence=evidence, products=products, mixture=mixture,
+        view=view, notes=notes,
+    )  # fmt: skip
+
+
+def finish(learnt: Learnt, draw: Draw, rng: np.random.Generator) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+    """Fit the multipliers on drawn rows, and gather what sampling needs beside the drawing itself.
+
+    Args:
+        learnt: What was measured.
+        draw: Coarse codes, shape (rows, columns), for a number of rows.
+        rng: For drawing.
+
+    Returns:
+        Tensors and facts of the release.
+    """
+    domain = learnt.groups.domain
+    pool = draw(pool_size(len(learnt.evidence.tables)), rng)
+    products = striking(learnt.products, pool, domain)
+    features, multipliers = fit_multipliers(pool, learnt.evidence, products)
+    kept = effective(features.weigh(pool, multipliers, domain))
+    tensors: dict[str, Any] = {
+        "one_way": pack(learnt.one_way),
+        "groups": np.concatenate(learnt.groups.maps).astype(np.int32),
+        "multipliers": multipliers.numpy(),
+        **features.to_arrays(),
+    }
+    return tensors, {"draws_per_row": 2 if kept > 0.6 else 4, "notes": list(learnt.notes), "in_order": list(domain.in_order)}
+
+
+def coarse_domain(fitted: Fitted, domain: Domain) -> Domain:
+    """The domain that rows are drawn on."""
+    sizes = tuple(int(g.max()) + 1 for g in np.split(fitted.tensors["groups"], domain.offsets[1:]))
+    return Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=tuple(fitted.facts["in_order"]))
+
+
+def independent_rows(fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
+    """Rows of independent columns."""
+    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
+    for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
+        codes[:, j] = rng.choice(len(shares), size=n_rows, p=shares / shares.sum())
+    return EncodedTable(domain, codes)
+
+
+def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: np.random.Generator) -> EncodedTable:
+    """Draw more rows than needed, resample them by their weights, and draw codes inside the groups.
+
+    Args:
+        fitted: With the tensors of ``finish``.
+        domain: Of the codes.
+        draw: As in ``finish``.
+        n_rows: Rows wanted.
+        rng: The only source of chance.
+    """
+    coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
+    features = Features.from_arrays(fitted.tensors, len(multipliers))
+    drawn = draw(n_rows * int(fitted.facts["draws_per_row"]), rng)
+    weights = features.weigh(drawn, multipliers, coarse)
+    taken = drawn[resample(weights, n_rows, float(rng.random()))].numpy()
+    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
+    maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
+    for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
+        codes[:, j] = within_groups(taken[:, j], maps[j], shares, rng)
+    return EncodedTable(domain, codes[rng.permutation(n_rows)])
+
+
+def within_groups(
+    merged: npt.NDArray[np.int64], groups: npt.NDArray[np.int32], shares: FloatArray, rng: np.random.Generator
+) -> npt.NDArray[np.integer]:
+    """Codes of merged codes, by the one-way table inside each group; shape (n,) to (n,)."""
+    order = np.argsort(groups, kind="stable")
+    if groups.max() + 1 == len(groups):
+        return order[merged]
+    rising = np.append(0.0, np.cumsum(np.maximum(shares[order], 1e-12)))
+    first = np.searchsorted(groups[order], np.arange(groups.max() + 2))
+    low, high = rising[first[merged]], rising[first[merged + 1]]
+    place = np.searchsorted(rising, low + rng.random(len(merged)) * (high - low), side="right") - 1
+    return order[np.clip(place, first[merged], first[merged + 1] - 1)]

@@ -1,0 +1,69 @@
+"""Which tables to measure, on how coarse groups, as functions of budget, rows and columns alone. Public."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.models.measured.groups import Groups, choose_groups
+from synth.table import Domain
+
+FloatArray = npt.NDArray[np.float64]
+
+MAX_CLASSES = 3  # of a target whose classes get tables of their own
+MAX_WIDTH = 2000  # groups of all columns together, about
+MOST_GROUPS = 32
+LEAST_GROUPS = 2.5  # fewer than this on average: two-way tables cannot be carried
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Tables to measure.
+
+    Attributes:
+        groups: Coarse codes; ``None`` where no table of two columns can be carried.
+        subsets: Positions of every table's columns; a class target comes last.
+        split: Position of the class target that all tables share, or -1.
+        full: Whether all pairs are asked about, or only those with the target.
+    """
+
+    groups: Groups | None
+    subsets: tuple[tuple[int, ...], ...]
+    split: int
+    full: bool
+
+    def weights(self) -> list[float]:
+        """How the budget is divided: by cells to the power 2/3."""
+        sizes = self.groups.domain.sizes if self.groups is not None else ()
+        return [math.prod(sizes[j] for j in subset) ** (2 / 3) for subset in self.subsets]
+
+
+def choose_workload(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, mu: float) -> Workload:
+    """All pairs of columns, each with the classes of the target if it has few; fewer tables where noise forbids that.
+
+    Args:
+        one_way: Noisy distribution of every column.
+        domain: Of the codes.
+        rows: Row count in force.
+        mu: Gaussian-DP parameter for all tables together.
+    """
+    d = len(domain.sizes)
+    target = domain.names.index(domain.target) if domain.target is not None else -1
+    split = target if target >= 0 and domain.sizes[target] <= MAX_CLASSES and d > 2 else -1
+    rest = [j for j in range(d) if j != split]
+    pairs = list(combinations(rest, 2))
+    options: list[tuple[list[tuple[int, ...]], int, bool]] = [([(*p, split) if split >= 0 else p for p in pairs], split, True)]
+    if target >= 0:
+        options.append(([(min(j, target), max(j, target)) for j in range(d) if j != target], -1, False))
+    widest = min(MOST_GROUPS, max(4, MAX_WIDTH // d))
+    for subsets, use, full in options:
+        sigma = math.sqrt(len(subsets)) / mu if subsets else math.inf
+        if math.sqrt(max(rows, 1) / sigma) >= LEAST_GROUPS:
+            groups = choose_groups(one_way, domain, rows=rows, sigma=sigma, widest=widest)
+            return Workload(groups, tuple(subsets), use, full)
+    return Workload(None, (), -1, False)
