@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
 from scipy.ndimage import median_filter
+from scipy.special import ndtri
 
 from synth.encoding.hierarchy import BRANCHING, level_counts, level_sizes
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 FEW = 32  # cells below which every one counts for itself
 SPLINES = 64
@@ -31,6 +33,10 @@ WINDOW = 17  # cells that a heavy one is compared with
 MARGIN = 1.5  # standard deviations beyond the largest of so many noises
 BUMP = 5.0  # standard deviations that a second mode has to hold
 BEND = 0.5  # of the logarithm of a tail that is not seen, as a normal distribution's bends
+FALSE = 5e-4  # chance, per side of a column, that noise alone passes for rows beyond the outermost ones
+TOGETHER = (1, 2, 4)  # neighbouring nodes whose rows are looked for together
+SLOWER = 1.2
+BEYOND = 0.35
 TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
 
 
@@ -52,7 +58,10 @@ def smooth_masses(noisy: list[FloatArray], sigma: float, total: float) -> FloatA
         base = _fit(rest, sigma, total)
         for _ in range(2):  # the upper side, then the lower
             base = _fade(_level_bumps(base, sigma), sigma)[::-1]
-        out = np.maximum(base + _beyond(rest, base, sigma) + excess, 0.0)
+        base, runs = np.maximum(base + _beyond(rest, base, sigma), 0.0), _runs(rest, sigma)
+        for _ in range(2):
+            base, runs = _confine(base, runs)[::-1], runs.mirrored(cells)
+        out = base + excess
     return np.asarray(out * (total / out.sum()) if out.sum() > 0 else np.full(cells, total / cells))
 
 
@@ -171,4 +180,56 @@ def _beyond(noisy: list[FloatArray], base: FloatArray, sigma: float) -> FloatArr
         gap = noisy[level] - fitted
         gap[np.abs(gap) < _largest(len(gap)) * sigma] = 0.0
         out += (gap / fitted)[place] * now
+    return out
+
+
+class _Runs(NamedTuple):
+    """Neighbouring nodes taken together, each run with evidence of its own: first cell, end, and standard deviations of noise."""
+
+    first: IntArray
+    end: IntArray
+    score: FloatArray
+
+    def mirrored(self, cells: int) -> _Runs:
+        """The same, seen from the other end."""
+        return _Runs(cells - self.end, cells - self.first, self.score)
+
+    def outermost(self) -> tuple[int, int]:
+        """The last run that surely holds rows, the shortest of those that start there; the best where none is sure."""
+        sure = self.score >= min(-ndtri(FALSE / len(self.score)), self.score.max())
+        first = int(self.first[sure].max())
+        return first, int(self.end[sure & (self.first == first)].min())
+
+
+def _runs(noisy: list[FloatArray], sigma: float) -> _Runs:
+    """All runs of ``TOGETHER`` neighbouring nodes of one level."""
+    found = []
+    for level, counts in enumerate(noisy):
+        width, sums = BRANCHING**level, np.concatenate([[0.0], np.cumsum(counts)])
+        for nodes in TOGETHER:
+            first = np.arange(max(len(counts) + 1 - nodes, 0)) * width
+            end = np.minimum(first + nodes * width, len(noisy[0]))
+            found.append(_Runs(first, end, (sums[nodes:] - sums[:-nodes]) / (sigma * np.sqrt(nodes))))
+    return _Runs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _confine(masses: FloatArray, runs: _Runs) -> FloatArray:
+    """Pull the mass above the outermost rows that are surely there towards them: no more beyond a cell than fades from them.
+
+    From the middle of the run that holds those rows, the mass beyond a cell falls at least at the rate at which it fell
+    before, and faster further out. What would be further out is moved inwards.
+    """
+    first, end = runs.outermost()
+    above = np.append(np.cumsum(masses[::-1])[::-1], 0.0)
+    at = first + int(np.sum(above[first + 1 : end] > (above[first] + above[end]) / 2))
+    if above[at] <= 0:
+        return masses
+    scale = 1.0
+    for mass in (3 * above[at], max(above[0] / 2, 1.5 * above[at])):
+        inner = min(int(np.sum(above >= mass)), at)
+        scale = max(scale, (at - inner) / np.log(max(above[inner] / above[at], 1.2)))
+    reach = np.arange(len(above) - at) / (scale * SLOWER)
+    most = np.append(above[at] * np.exp(-reach * (1 + BEYOND * reach))[:-1], 0.0)
+    out = masses.copy()
+    out[at:] = -np.diff(np.minimum(above[at:], most))
     return out
