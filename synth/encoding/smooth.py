@@ -3,7 +3,7 @@
 The logarithm of the density is a cubic spline with a roughness penalty (P-splines, Eilers and Marx 1996,
 doi:10.1214/ss/1038425655), fitted to all levels of the histogram at once. The noise is known exactly, so Mallows' Cp says how
 smooth it is. What stands out beyond the noise (heavy cells, steps, gaps) is added back from the histogram; bumps and tails that
-the noise could have made are taken away. Post-processing.
+the noise could have made are taken away: a row drawn far outside the data costs more than a tail too light. Post-processing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
 from scipy.ndimage import median_filter
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from synth.encoding.hierarchy import BRANCHING, level_counts, level_sizes
 
@@ -35,8 +35,9 @@ BUMP = 5.0  # standard deviations that a second mode has to hold
 BEND = 0.5  # of the logarithm of a tail that is not seen, as a normal distribution's bends
 FALSE = 5e-4  # chance, per side of a column, that noise alone passes for rows beyond the outermost ones
 TOGETHER = (1, 2, 4)  # neighbouring nodes whose rows are looked for together
-SLOWER = 1.2
-BEYOND = 0.35
+FEW_LEFT = 0.2  # share of the rows beyond the body
+NEAR = 0.2  # least distance that a rate is taken from, in standard deviations
+SLOWER = 1.2  # than the masses fell before, a fall may be
 TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
 
 
@@ -214,22 +215,24 @@ def _runs(noisy: list[FloatArray], sigma: float) -> _Runs:
 
 
 def _confine(masses: FloatArray, runs: _Runs) -> FloatArray:
-    """Pull the mass above the outermost rows that are surely there towards them: no more beyond a cell than fades from them.
+    """Move mass far above the outermost rows that are surely there inwards, until it fades from them like a normal tail.
 
-    From the middle of the run that holds those rows, the mass beyond a cell falls at least at the rate at which it fell
-    before, and faster further out. What would be further out is moved inwards.
+    From the middle of the run that holds those rows (or where few rows are left, if that is further out) no more lies beyond a
+    cell than beyond it in the normal distribution that falls there as the masses fell before.
     """
     first, end = runs.outermost()
     above = np.append(np.cumsum(masses[::-1])[::-1], 0.0)
-    at = first + int(np.sum(above[first + 1 : end] > (above[first] + above[end]) / 2))
+    middle = first + int(np.sum(above[first + 1 : end] > (above[first] + above[end]) / 2))
+    at = min(max(middle, int(np.sum(above >= FEW_LEFT * above[0]))), len(masses) - 1)
     if above[at] <= 0:
         return masses
-    scale = 1.0
+    place = -ndtri(np.clip(above / above[0], 1e-300, 1 - 1e-9))  # on a standard normal distribution
+    width = 1.0
     for mass in (3 * above[at], max(above[0] / 2, 1.5 * above[at])):
         inner = min(int(np.sum(above >= mass)), at)
-        scale = max(scale, (at - inner) / np.log(max(above[inner] / above[at], 1.2)))
-    reach = np.arange(len(above) - at) / (scale * SLOWER)
-    most = np.append(above[at] * np.exp(-reach * (1 + BEYOND * reach))[:-1], 0.0)
+        width = max(width, (at - inner) / max(place[at] - place[inner], NEAR))
+    most = above[0] * ndtr(-place[at] - np.arange(len(above) - at) / (width * SLOWER))
+    most[-1] = 0.0
     out = masses.copy()
     out[at:] = -np.diff(np.minimum(above[at:], most))
     return out
