@@ -185,7 +185,7 @@ def _beyond(noisy: list[FloatArray], base: FloatArray, sigma: float) -> FloatArr
 
 
 class _Runs(NamedTuple):
-    """Neighbouring nodes taken together, each run with evidence of its own: first cell, end, and standard deviations of noise."""
+    """Neighbouring nodes taken together: first cell, end, and rows in standard deviations of their noise."""
 
     first: IntArray
     end: IntArray
@@ -224,9 +224,7 @@ def _confine(masses: FloatArray, runs: _Runs) -> FloatArray:
     above = np.append(np.cumsum(masses[::-1])[::-1], 0.0)
     middle = first + int(np.sum(above[first + 1 : end] > (above[first] + above[end]) / 2))
     at = min(max(middle, int(np.sum(above >= FEW_LEFT * above[0]))), len(masses) - 1)
-    if above[at] <= 0:
-        return masses
-    place = -ndtri(np.clip(above / above[0], 1e-300, 1 - 1e-9))  # on a standard normal distribution
+    place = -ndtri(np.clip(above / max(above[0], 1e-300), 1e-300, 1 - 1e-9))  # on a standard normal distribution
     width = 1.0
     for mass in (3 * above[at], max(above[0] / 2, 1.5 * above[at])):
         inner = min(int(np.sum(above >= mass)), at)
