@@ -3,7 +3,7 @@
 The logarithm of the density is a cubic spline with a roughness penalty (P-splines, Eilers and Marx 1996,
 doi:10.1214/ss/1038425655), fitted to all levels of the histogram at once. The noise is known exactly, so Mallows' Cp says how
 smooth it is. What stands out beyond the noise (heavy cells, steps, gaps) is added back from the histogram; bumps and tails that
-the noise could have made are taken away. Post-processing.
+the noise could have made are taken away: a row drawn far outside the data costs more than a tail too light. Post-processing.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
 from scipy.ndimage import median_filter
+from scipy.special import ndtr, ndtri
 
 from synth.encoding.hierarchy import BRANCHING, level_counts, level_sizes
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 FEW = 32  # cells below which every one counts for itself
 SPLINES = 64
@@ -31,6 +33,11 @@ WINDOW = 17  # cells that a heavy one is compared with
 MARGIN = 1.5  # standard deviations beyond the largest of so many noises
 BUMP = 5.0  # standard deviations that a second mode has to hold
 BEND = 0.5  # of the logarithm of a tail that is not seen, as a normal distribution's bends
+FALSE = 5e-4  # chance, per side of a column, that noise alone passes for rows beyond the outermost ones
+TOGETHER = (1, 2, 4)  # neighbouring nodes whose rows are looked for together
+FEW_LEFT = 0.15  # share of the rows beyond the body
+NEAR = 0.2  # least distance that a rate is taken from, in standard deviations
+SLOWER = 1.2  # than the masses fell before, a fall may be
 TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
 
 
@@ -52,7 +59,10 @@ def smooth_masses(noisy: list[FloatArray], sigma: float, total: float) -> FloatA
         base = _fit(rest, sigma, total)
         for _ in range(2):  # the upper side, then the lower
             base = _fade(_level_bumps(base, sigma), sigma)[::-1]
-        out = np.maximum(base + _beyond(rest, base, sigma) + excess, 0.0)
+        base, runs = np.maximum(base + _beyond(rest, base, sigma), 0.0), _runs(rest, sigma)
+        for _ in range(2):
+            base, runs = _confine(base, runs)[::-1], runs.mirrored(cells)
+        out = base + excess
     return np.asarray(out * (total / out.sum()) if out.sum() > 0 else np.full(cells, total / cells))
 
 
@@ -171,4 +181,56 @@ def _beyond(noisy: list[FloatArray], base: FloatArray, sigma: float) -> FloatArr
         gap = noisy[level] - fitted
         gap[np.abs(gap) < _largest(len(gap)) * sigma] = 0.0
         out += (gap / fitted)[place] * now
+    return out
+
+
+class _Runs(NamedTuple):
+    """Neighbouring nodes taken together: first cell, end, and rows in standard deviations of their noise."""
+
+    first: IntArray
+    end: IntArray
+    score: FloatArray
+
+    def mirrored(self, cells: int) -> _Runs:
+        """The same, seen from the other end."""
+        return _Runs(cells - self.end, cells - self.first, self.score)
+
+    def outermost(self) -> tuple[int, int]:
+        """The last run that surely holds rows, the shortest of those that start there; the best where none is sure."""
+        sure = self.score >= min(-ndtri(FALSE / len(self.score)), self.score.max())
+        first = int(self.first[sure].max())
+        return first, int(self.end[sure & (self.first == first)].min())
+
+
+def _runs(noisy: list[FloatArray], sigma: float) -> _Runs:
+    """All runs of ``TOGETHER`` neighbouring nodes of one level."""
+    found = []
+    for level, counts in enumerate(noisy):
+        width, sums = BRANCHING**level, np.concatenate([[0.0], np.cumsum(counts)])
+        for nodes in TOGETHER:
+            first = np.arange(max(len(counts) + 1 - nodes, 0)) * width
+            end = np.minimum(first + nodes * width, len(noisy[0]))
+            found.append(_Runs(first, end, (sums[nodes:] - sums[:-nodes]) / (sigma * np.sqrt(nodes))))
+    return _Runs(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _confine(masses: FloatArray, runs: _Runs) -> FloatArray:
+    """Move mass far above the outermost rows that are surely there inwards, until it fades from them like a normal tail.
+
+    From the middle of the run that holds those rows (or where few rows are left, if that is further out) no more lies beyond a
+    cell than beyond it in the normal distribution that falls there as the masses fell before.
+    """
+    first, end = runs.outermost()
+    above = np.append(np.cumsum(masses[::-1])[::-1], 0.0)
+    middle = first + int(np.sum(above[first + 1 : end] > (above[first] + above[end]) / 2))
+    at = min(max(middle, int(np.sum(above >= FEW_LEFT * above[0]))), len(masses) - 1)
+    place = -ndtri(np.clip(above / max(above[0], 1e-300), 1e-300, 1 - 1e-9))  # on a standard normal distribution
+    width = 1.0
+    for mass in (3 * above[at], max(above[0] / 2, 1.5 * above[at])):
+        inner = min(int(np.sum(above >= mass)), at)
+        width = max(width, (at - inner) / max(place[at] - place[inner], NEAR))
+    most = above[0] * ndtr(-place[at] - np.arange(len(above) - at) / (width * SLOWER))
+    most[-1] = 0.0
+    out = masses.copy()
+    out[at:] = -np.diff(np.minimum(above[at:], most))
     return out

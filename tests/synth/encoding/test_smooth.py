@@ -56,6 +56,35 @@ def test_a_second_mode_is_kept_where_it_stands_out_and_left_out_where_not():
         assert (masses[750:850].sum() > 0.7 * rows) == kept
 
 
+def test_next_to_nothing_is_put_far_beyond_the_rows():
+    """Chance of a false alarm: noise passes for rows in one column of 1000 (``FALSE``, two sides); 6 % for all 60 columns."""
+    for rows, sigma in ((2000, 15.0), (2000, 40.0), (20_000, 100.0)):
+        exact, far = bell(rows, at=500.0, width=40.0), []
+        for seed in range(20):
+            masses = smooth_masses(noisy(exact, sigma, seed), sigma, float(rows))
+            far.append((masses[:260].sum() + masses[740:].sum()) / rows)  # six standard deviations
+        assert max(far) < 0.001
+
+
+def test_a_heavy_tail_keeps_its_order_of_magnitude():
+    exact = np.rint(20_000 * np.diff(-np.exp(-np.arange(401) / 12.0))).astype(np.int64)
+    distance = np.maximum(np.arange(400) - 36, 0)  # beyond which a twentieth lies
+    for sigma, least, most in ((10.0, 0.7, 1.4), (80.0, 0.4, 2.5)):
+        for seed in range(20):
+            masses = smooth_masses(noisy(exact, sigma, seed), sigma, float(exact.sum()))
+            assert least < (masses @ distance) / (exact @ distance) < most
+
+
+def test_a_group_far_out_is_kept_only_where_it_is_sure():
+    """One and a half standard deviations of a node are not sure, ten are; five would be (chance of either failure: 2e-3)."""
+    for rows, kept in ((45, False), (300, True)):
+        exact = bell(20_000, at=300.0, width=20.0)
+        exact[832:896] += rows // 64 + (np.arange(64) < rows % 64)
+        for seed in range(10):
+            far = smooth_masses(noisy(exact, 30.0, seed), 30.0, float(exact.sum()))[700:].sum()
+            assert far > 0.5 * rows if kept else far < 20
+
+
 def test_few_cells_and_nothing_to_see():
     assert smooth_masses([np.array([5.0, -3.0, 1.0])], 1.0, 12.0).tolist() == [10.0, 0.0, 2.0]
     assert smooth_masses([np.array([-5.0, -3.0])], 1.0, 12.0).tolist() == [6.0, 6.0]
