@@ -24,7 +24,7 @@ SYNTHESIZERS = MappingProxyType(
     }
 )
 NEEDS = MappingProxyType({"aim": "mbi", "mst": "mbi"})  # module that fitting needs; the extra has the same name
-DEFAULT = "dpvae"
+DEFAULT = "hybrid"
 
 
 def synthesizer_class(name: str) -> type[Any]:

@@ -13,6 +13,7 @@ from synth.cli.console import Reporter, out, print_json, say
 from synth.cli.fitting import Force, Json, Quiet, interruptible, run_fit
 from synth.config import FitConfig
 from synth.errors import InputError
+from synth.registry import DEFAULT
 
 DEMO_MARK = ".synth-demo"
 
@@ -144,7 +145,7 @@ def _cell(value: float | None) -> str:
 def demo(
     folder: Annotated[str, typer.Option("--output", "-o", help="Folder for the results.")] = "demo",
     epsilon: Annotated[float, typer.Option("--epsilon", "-e", help="Privacy budget.")] = 1.0,
-    model: Annotated[str, typer.Option("--model", "-m", help="Synthesizer.")] = "dpvae",
+    model: Annotated[str, typer.Option("--model", "-m", help="Synthesizer.")] = DEFAULT,
     quiet: Quiet = False,
 ) -> None:
     """Fit, sample and evaluate a real table that comes along (RAND Health Insurance Experiment, 20,190 rows)."""

@@ -16,6 +16,7 @@ import typer
 from synth.cli.console import Reporter, out, print_json, say
 from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
+from synth.registry import DEFAULT, SYNTHESIZERS
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
@@ -57,7 +58,9 @@ def fit(
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
     ] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="dpvae (default), dpgan, independent, aim or mst.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help=f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default.")
+    ] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Option of the model, key=value; may be repeated.")
     ] = None,

@@ -36,7 +36,7 @@ class Hybrid:
     """Tables, mixture, autoregressive net, DP-SGD, raking.
 
     Attributes:
-        table_share: Part of the Gaussian budget for tables of pairs (0.05 each for one-way tables and for products of signs);
+        table_share: Part of the Gaussian budget for tables of pairs (about 0.05 each goes to one-way tables and to products of signs);
             what is left trains the net.
         steps: DP-SGD steps; ``None``: 200 at epsilon 1, 100 to 400, more with more epsilon.
         batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192.
@@ -44,7 +44,7 @@ class Hybrid:
         max_grad_norm: Clipping norm of a row's gradient.
     """
 
-    table_share: float = 0.4
+    table_share: float = 0.35
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -127,7 +127,7 @@ class Hybrid:
         noise = gradients.noise_std / math.sqrt(plan.steps) * math.sqrt(len(data.domain.sizes))
         peak = self.learning_rate
         if peak is None:
-            peak = min(max(2.0 * math.pow(REFERENCE_NOISE / noise, 0.75), 0.1), 4.0)
+            peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
         optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
         run.progress.phase("training", plan.steps)
         for step in range(plan.steps):

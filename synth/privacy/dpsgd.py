@@ -27,7 +27,7 @@ from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
 from synth.privacy.randomness import Entropy
 
 NORM_MARGIN = 1e-3  # float32: error of a norm, and drift of other rows' gradients with the batch (seen: 4e-6 C)
-CHUNK = 512  # rows at a time: small enough to stay in cache
+CHUNK = 2048  # rows at a time: small enough to stay in cache
 # the first two mix rows; dropout masks come from torch's global generator, which an attacker may know
 FORBIDDEN = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
 FloatArray = npt.NDArray[np.float64]

@@ -14,6 +14,8 @@ from synth.table import Domain
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+TARGET_FACTOR = 1.5  # more groups for a column that people will predict
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -45,14 +47,32 @@ def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float,
     """
     most = int(np.clip(math.sqrt(rows / sigma), 1, widest))
     in_order = domain.in_order or (0,) * len(domain.sizes)
-    found = [
-        _ordered(shares, n, most) if n > 1 else _unordered(shares, 2 * most - 1, sigma / rows)
-        for shares, n in zip(one_way, in_order, strict=True)
-    ]
+    found = []
+    for name, shares, n in zip(domain.names, one_way, in_order, strict=True):
+        wide = round(TARGET_FACTOR * most) if name == domain.target else most
+        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, 2 * wide - 1, sigma / rows))
     sizes = tuple(int(groups.max()) + 1 for groups in found)
     kept = tuple(int(groups[n - 1]) + 1 if n > 1 else 0 for groups, n in zip(found, in_order, strict=True))
     coarse = Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=kept)
     return Groups(coarse, tuple(found))
+
+
+def settle(one_way: Sequence[FloatArray], groups: Groups, sd: float) -> list[FloatArray]:
+    """Pull codes that share a group of an unordered column towards each other, as far as their spread is that of noise.
+
+    Args:
+        one_way: Noisy distributions.
+        groups: Coarse codes.
+        sd: Noise of a share.
+    """
+    out = [shares.copy() for shares in one_way]
+    for shares, members, n in zip(out, groups.maps, groups.domain.in_order, strict=True):
+        for group in np.flatnonzero(np.bincount(members) > 1) if n == 0 else ():
+            mine = members == group
+            mean = shares[mine].mean()
+            kept = max(0.0, 1 - sd**2 / max(float(shares[mine].var()), 1e-30))
+            shares[mine] = mean + kept * (shares[mine] - mean)
+    return out
 
 
 def _ordered(shares: FloatArray, in_order: int, most: int) -> IntArray:

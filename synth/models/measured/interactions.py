@@ -75,7 +75,9 @@ def candidate_subsets(domain: Domain) -> list[tuple[int, ...]]:
     return found
 
 
-def measure_products(data: PrivateTable, one_way: Sequence[FloatArray], *, share: float, refine_share: float) -> Products | None:
+def measure_products(
+    data: PrivateTable, one_way: Sequence[FloatArray], *, share: float, refine_share: float
+) -> Products | None:
     """Ask for products of halves, then for better signs of the most striking ones. ``None`` where there is nothing to ask.
 
     Args:

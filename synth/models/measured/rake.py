@@ -20,7 +20,7 @@ from synth.models.measured.evidence import Evidence
 from synth.models.measured.interactions import Products
 from synth.table import Domain
 
-SLACK = 0.5  # scale of R; 1 would be the noise's own variance
+SLACK = 0.4  # scale of R; 1 would be the noise's own variance
 ROUNDS = 30  # of L-BFGS
 SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
 CHECKED = 16_384  # drawn rows that products are compared with
@@ -139,12 +139,13 @@ def fit_multipliers(codes: Tensor, evidence: Evidence, products: Products | None
     features = Features.of([t.columns for t in evidence.tables], products, evidence.domain)
     wanted = np.concatenate([t.shares.ravel() for t in evidence.tables])
     sd = np.concatenate([np.broadcast_to(t.sd, t.shares.shape).ravel() for t in evidence.tables])
-    if products is not None:
-        wanted, sd = np.concatenate([wanted, products.means]), np.concatenate([sd, products.sd])
-    ridge = torch.from_numpy(SLACK * evidence.rows * sd**2).float()
-    goal = torch.from_numpy(wanted).float()
     index, values = features.index(codes), features.values(codes, evidence.domain)
     drawn = _shares(torch.full((len(codes),), 1 / len(codes)), index, values, features.cells)
+    slack = SLACK * evidence.rows * sd**2
+    if products is not None:  # each has shown to be real, the more so the further it lies from what was drawn
+        z = (products.means - drawn[features.cells :].double().numpy()) / products.sd
+        wanted, slack = np.concatenate([wanted, products.means]), np.concatenate([slack, 1 / np.maximum(z**2 - 1, 0.2)])
+    ridge, goal = torch.from_numpy(slack).float(), torch.from_numpy(wanted).float()
     scale = 1 / torch.sqrt(drawn.abs().clamp_min(1e-6) + ridge)
 
     def dual(scaled: FloatArray) -> tuple[float, FloatArray]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from synth.models.base import Fitted, Run
 from synth.models.measured.evidence import Evidence, Table, as_tables
-from synth.models.measured.groups import Groups
+from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.rake import Features, effective, fit_multipliers, pool_size, resample, striking
@@ -26,7 +26,7 @@ from synth.table import Domain, EncodedTable
 FloatArray = npt.NDArray[np.float64]
 Draw = Callable[[int, np.random.Generator], Tensor]
 
-ONE_WAY_SHARE, PRODUCT_SHARE, REFINE_SHARE = 0.05, 0.03, 0.02
+PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
 
 
@@ -59,11 +59,16 @@ class Learnt:
         return torch.from_numpy(log_shares(self.coarse, int(self.evidence.rows))).float()
 
 
-def one_way_only(data: PrivateTable, one_way: list[FloatArray] | None, reason: str) -> Fitted:
+def one_way_share(data: PrivateTable) -> float:
+    """Part of the Gaussian budget for one-way tables: 5 %, more where rows and budget carry little else. Public."""
+    signal = data.rows.rung * measurement_mu(data.ledger)
+    return float(np.clip(0.05 * math.sqrt(8000 / signal), 0.05, 0.3))
+
+
+def one_way_only(data: PrivateTable, one_way: list[FloatArray], share: float, reason: str) -> Fitted:
     """What is left when no table of two columns can be carried: the one-way tables, with all that is left."""
     again = measure_one_way(data, share=None)
-    spent = 0.0 if one_way is None else ONE_WAY_SHARE
-    merged = again if one_way is None else [(1 - spent) * a + spent * b for a, b in zip(again, one_way, strict=True)]
+    merged = [(1 - share) * a + share * b for a, b in zip(again, one_way, strict=True)]
     return Fitted({"one_way": pack(merged)}, {"notes": [reason]})
 
 
@@ -80,12 +85,13 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
         What was learnt, or a finished model of independent columns where nothing more can be carried.
     """
     run.progress.phase("measuring one-way tables")
-    one_way = measure_one_way(data, share=ONE_WAY_SHARE)
+    first = one_way_share(data)
+    one_way = measure_one_way(data, share=first)
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
     plan_share = share if share is not None else 0.8
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
     if work.groups is None:
-        return one_way_only(data, one_way, "the budget does not carry tables of two columns: columns are independent")
+        return one_way_only(data, one_way, first, "the budget does not carry tables of two columns: columns are independent")
     groups, view = work.groups, data.coarsen(work.groups.maps)
     coarse, names = groups.merge(one_way), groups.domain.names
     run.progress.phase("measuring tables")
@@ -96,7 +102,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     else:
         measured = view.noisy_marginals(subsets, share=share, weights=work.weights())
     tables = as_tables(groups.domain, measured, rows)
-    sd = sigma_for(data.ledger, ONE_WAY_SHARE, len(names)) / rows
+    sd = sigma_for(data.ledger, first, len(names)) / rows
     spread = [sd * np.sqrt(np.bincount(m).astype(np.float64)) for m in groups.maps]
     ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
     plan = MixturePlan.for_budget(rows * mu)
@@ -109,7 +115,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
     notes = () if work.full else ("the budget carries tables of two columns only with the target among them",)
     return Learnt(
-        one_way=one_way, groups=groups, coarse=coarse, evidence=evidence, products=products, mixture=mixture,
+        one_way=settle(one_way, groups, sd), groups=groups, coarse=coarse, evidence=evidence, products=products, mixture=mixture,
         view=view, notes=notes,
     )  # fmt: skip
 
