@@ -18,6 +18,8 @@ from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
 from synth.registry import DEFAULT, SYNTHESIZERS
 
+MODEL_HELP = f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default."
+
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
@@ -58,9 +60,7 @@ def fit(
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help=f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default.")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help=MODEL_HELP)] = None,
     assignments: Annotated[
         list[str] | None, typer.Option("--set", help="Option of the model, key=value; may be repeated.")
     ] = None,

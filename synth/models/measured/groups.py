@@ -32,7 +32,7 @@ class Groups:
     def merge(self, one_way: Sequence[FloatArray]) -> list[FloatArray]:
         """Distributions of codes to distributions of groups."""
         pairs = zip(self.maps, one_way, self.domain.sizes, strict=True)
-        return [np.bincount(groups, weights=shares, minlength=size) for groups, shares, size in pairs]
+        return [np.asarray(np.bincount(g, weights=shares, minlength=k), dtype=np.float64) for g, shares, k in pairs]
 
 
 def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, sigma: float, widest: int) -> Groups:

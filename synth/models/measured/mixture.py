@@ -99,7 +99,7 @@ class _Target:
         self.one_way = torch.from_numpy(one_way).float()
         self.one_way_weight = torch.from_numpy(self.one_way_precision).float()
 
-    def _put(self, c: int, spans: list[slice], shares: np.ndarray, precision: np.ndarray) -> None:  # type: ignore[type-arg]
+    def _put(self, c: int, spans: list[slice], shares: np.ndarray, precision: np.ndarray) -> None:
         self.shares[c, spans[0], spans[1]] = torch.from_numpy(np.ascontiguousarray(shares)).float()
         self.precision[c, spans[0], spans[1]] = torch.from_numpy(np.ascontiguousarray(precision)).float()
 
@@ -146,7 +146,7 @@ def fit_mixture(
         loss = target.loss(logits.softmax(0), shares) + plan.ridge * loads.square().sum()
         loss = loss + plan.smooth * (loads[:, left] - loads[:, right]).square().sum()
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         optimizer.step()
         advance()
     with torch.no_grad():

@@ -115,8 +115,8 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
     notes = () if work.full else ("the budget carries tables of two columns only with the target among them",)
     return Learnt(
-        one_way=settle(one_way, groups, sd), groups=groups, coarse=coarse, evidence=evidence, products=products, mixture=mixture,
-        view=view, notes=notes,
+        one_way=settle(one_way, groups, sd), groups=groups, coarse=coarse, evidence=evidence, products=products,
+        mixture=mixture, view=view, notes=notes,
     )  # fmt: skip
 
 
@@ -192,4 +192,4 @@ def within_groups(
     first = np.searchsorted(groups[order], np.arange(groups.max() + 2))
     low, high = rising[first[merged]], rising[first[merged + 1]]
     place = np.searchsorted(rising, low + rng.random(len(merged)) * (high - low), side="right") - 1
-    return order[np.clip(place, first[merged], first[merged + 1] - 1)]
+    return np.asarray(order[np.clip(place, first[merged], first[merged + 1] - 1)])

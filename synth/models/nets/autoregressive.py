@@ -57,20 +57,22 @@ class Autoregressive(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Negative log likelihood of each row, shape (rows,), in nats."""
         features = torch.cat([basis[codes[:, j]] for j, basis in enumerate(self.bases)], 1)
-        parts = list(self.skip(features).split(self.sizes, 1))
+        parts = list(torch.split(self.skip(features), self.sizes, 1))
         if self.products is not None:
             seen = [j for j in range(len(self.sizes)) if j != self.target]
             parts[self.target] = parts[self.target] + self.products(self._pairs(codes, seen))
         chosen = []
-        for j, (part, bias) in enumerate(zip(parts, self.bias.split(self.sizes), strict=True)):
+        for j, (part, bias) in enumerate(zip(parts, torch.split(self.bias, self.sizes), strict=True)):
             logits = bias + part @ self.bases[j].T
             chosen.append(logits.gather(1, codes[:, j : j + 1])[:, 0] - logits.logsumexp(1))
-        return -torch.stack(chosen, 1).sum(1)
+        losses: Tensor = -torch.stack(chosen, 1).sum(1)
+        return losses
 
     def _pairs(self, codes: Tensor, seen: list[int]) -> Tensor:
         """Products of scores of the columns ``seen``, shape (rows, pairs)."""
         scores = self.scores[codes[:, seen] + self.offsets[seen]].sum(1)
-        return scores[:, self.first] * scores[:, self.second] * self.scale
+        pairs: Tensor = scores[:, self.first] * scores[:, self.second] * self.scale
+        return pairs
 
     @torch.no_grad()
     def draw_rows(self, uniforms: Tensor, targets: Sequence[Tensor] | None = None) -> Tensor:
@@ -80,7 +82,7 @@ class Autoregressive(nn.Module):
         probability, given the columns drawn before it, is its target.
         """
         logits = self.bias.repeat(len(uniforms), 1)
-        basis = torch.block_diag(*self.bases)
+        basis = torch.block_diag(*self.bases)  # type: ignore[no-untyped-call]
         weight = (basis @ (self.skip.weight * self.skip.mask) @ basis.T).T.contiguous()
         codes = torch.zeros(uniforms.shape, dtype=torch.long)
         for j in self.order:
@@ -98,8 +100,9 @@ class Autoregressive(nn.Module):
 
 
 def smooth_bases(domain: Domain) -> list[Tensor]:
-    """Basis of every column, from codes to features and from outputs to logits, shape (size, size): scaled cosines for ordered
-    codes, the identity elsewhere.
+    """From codes to features and from outputs to logits, shape (size, size) per column.
+
+    Scaled cosines for ordered codes, the identity elsewhere.
     """
     bases = []
     for size, n in zip(domain.sizes, domain.in_order or (0,) * len(domain.sizes), strict=True):
@@ -118,7 +121,7 @@ def cosines(n: int) -> FloatArray:
 
 def _energy(n: int) -> FloatArray:
     energy = 1 / (1 + (np.arange(n) / SMOOTH_FREQUENCY) ** 2)
-    return energy * n / energy.sum()
+    return np.asarray(energy * n / energy.sum(), dtype=np.float64)
 
 
 def draw_order(domain: Domain) -> list[int]:
