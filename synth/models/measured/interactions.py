@@ -63,11 +63,14 @@ def half_signs(shares: FloatArray, in_order: int) -> Signs:
 
 
 def candidate_subsets(domain: Domain) -> list[tuple[int, ...]]:
-    """All triples, and all quadruples with the target, as far as there are few enough."""
-    active = [j for j, size in enumerate(domain.sizes) if size > 1]
+    """All triples, and all quadruples with the target, as far as there are few enough.
+
+    From the columns alone, not their codes: whether anything is asked decides what is left for DP-SGD.
+    """
+    active = range(len(domain.sizes))
     target = domain.names.index(domain.target) if domain.target is not None else -1
     rest = [j for j in active if j != target]
-    with_target = [(*s, target) for s in combinations(rest, 3)] if target in active else []
+    with_target = [(*s, target) for s in combinations(rest, 3)] if target >= 0 else []
     found: list[tuple[int, ...]] = []
     for subsets in (with_target, list(combinations(active, 3))):
         if len(found) + len(subsets) <= MAX_PRODUCTS:

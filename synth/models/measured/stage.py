@@ -26,6 +26,7 @@ from synth.table import Domain, EncodedTable
 FloatArray = npt.NDArray[np.float64]
 Draw = Callable[[int, np.random.Generator], Tensor]
 
+INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
 
@@ -65,11 +66,22 @@ def one_way_share(data: PrivateTable) -> float:
     return float(np.clip(0.05 * math.sqrt(8000 / signal), 0.05, 0.3))
 
 
-def one_way_only(data: PrivateTable, one_way: list[FloatArray], share: float, reason: str) -> Fitted:
-    """What is left when no table of two columns can be carried: the one-way tables, with all that is left."""
-    again = measure_one_way(data, share=None)
-    merged = [(1 - share) * a + share * b for a, b in zip(again, one_way, strict=True)]
-    return Fitted({"one_way": pack(merged)}, {"notes": [reason]})
+def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, share: float | None) -> Fitted:
+    """One-way tables again, where no table of two columns can be carried.
+
+    What was set aside for DP-SGD stays unspent then: whether it comes to this depends on noisy answers, and a rest that is
+    worth as much by another mechanism's privacy curve would not be covered by the composition.
+
+    Args:
+        data: Private codes.
+        one_way: First answers.
+        first: Their share of the budget.
+        share: Of the budget that tables would have got; ``None`` for all that is left.
+    """
+    again = measure_one_way(data, share=share)
+    more = 1 - first if share is None else share
+    merged = [(more * a + first * b) / (more + first) for a, b in zip(again, one_way, strict=True)]
+    return Fitted({"one_way": pack(merged)}, {"notes": [INDEPENDENT]})
 
 
 def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.Generator) -> Learnt | Fitted:
@@ -91,7 +103,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     plan_share = share if share is not None else 0.8
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
     if work.groups is None:
-        return one_way_only(data, one_way, first, "the budget does not carry tables of two columns: columns are independent")
+        return one_way_only(data, one_way, first, share)
     groups, view = work.groups, data.coarsen(work.groups.maps)
     coarse, names = groups.merge(one_way), groups.domain.names
     run.progress.phase("measuring tables")
