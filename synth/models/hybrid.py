@@ -42,6 +42,10 @@ class Hybrid:
         batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192.
         learning_rate: Peak rate of SGD with momentum 0.9; ``None``: less where the noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
+        private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
+        smooth_basis: Whether ordered columns pass through scaled cosines.
+        target_products: Whether the target sees products of pairs of columns.
+        rake: Whether drawn rows are weighed by the noisy answers.
     """
 
     table_share: float = 0.35
@@ -49,6 +53,10 @@ class Hybrid:
     batch_size: int | None = None
     learning_rate: float | None = None
     max_grad_norm: float = 1.0
+    private_training: bool = True
+    smooth_basis: bool = True
+    target_products: bool = True
+    rake: bool = True
 
     def __post_init__(self) -> None:
         require_within(
@@ -70,7 +78,7 @@ class Hybrid:
         if isinstance(learnt, Fitted):
             return learnt
         domain = learnt.groups.domain
-        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt))
+        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
         self._pretrain(model, learnt, run, public)
         if trains:
             self._train(model, learnt, run)
@@ -79,24 +87,28 @@ class Hybrid:
         model.draw_rows(
             even_uniforms(CALIBRATION_DRAWS, len(domain.sizes), rng), [torch.from_numpy(p).float() for p in learnt.coarse]
         )
-        tensors, facts = finish(learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng)
+        tensors, facts = finish(
+            learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng, rake=self.rake
+        )
         with torch.no_grad():
             model.skip.weight.mul_(model.skip.mask)
         tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
-        if not trains:
+        if not trains and self.private_training:
             facts["notes"].append("noise would drown a network on this many rows: learnt from tables alone")
         run.progress.spent(data.ledger.spent())
         return Fitted(tensors, facts)
 
     def trains(self, rows: RowCount, epsilon: float, delta: float, columns: int) -> bool:
         """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
+        if not self.private_training:
+            return False
         parameters = (TYPICAL_GROUPS * columns) ** 2 / 2
         left = gaussian_mu(epsilon, delta) * math.sqrt(0.8 - self.table_share)
         return math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
 
     def _scores(self, learnt: Learnt) -> Tensor | None:
         domain = learnt.groups.domain
-        if domain.target is None:
+        if domain.target is None or not self.target_products:
             return None
         return target_scores(domain, learnt.coarse, target_means(learnt))
 
@@ -150,7 +162,7 @@ class Hybrid:
             return independent_rows(fitted, domain, n_rows, rng)
         tensors = {name[4:]: torch.from_numpy(values) for name, values in fitted.tensors.items() if name.startswith("net_")}
         coarse = coarse_domain(fitted, domain)
-        model = Autoregressive(coarse, tensors["bias"], tensors["scores"])
+        model = Autoregressive(coarse, tensors["bias"], tensors["scores"], smooth=self.smooth_basis)
         if model.load_state_dict(tensors, strict=False).missing_keys:
             raise ArtifactError("the model lacks weights; copy it again, or fit again")
         return finished_rows(

@@ -132,13 +132,16 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     )  # fmt: skip
 
 
-def finish(learnt: Learnt, draw: Draw, rng: np.random.Generator) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+def finish(
+    learnt: Learnt, draw: Draw, rng: np.random.Generator, *, rake: bool = True
+) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     """Fit the multipliers on drawn rows, and gather what sampling needs beside the drawing itself.
 
     Args:
         learnt: What was measured.
         draw: Coarse codes, shape (rows, columns), for a number of rows.
         rng: For drawing.
+        rake: Whether to fit multipliers; otherwise all rows weigh the same.
 
     Returns:
         Tensors and facts of the release.
@@ -147,6 +150,8 @@ def finish(learnt: Learnt, draw: Draw, rng: np.random.Generator) -> tuple[dict[s
     pool = draw(pool_size(len(learnt.evidence.tables)), rng)
     products = striking(learnt.products, pool, domain)
     features, multipliers = fit_multipliers(pool, learnt.evidence, products)
+    if not rake:
+        multipliers = torch.zeros_like(multipliers)
     kept = effective(features.weigh(pool, multipliers, domain))
     tensors: dict[str, Any] = {
         "one_way": pack(learnt.one_way),

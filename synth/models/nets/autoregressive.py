@@ -37,13 +37,13 @@ class Autoregressive(nn.Module):
     bias: Tensor
     scores: Tensor
 
-    def __init__(self, domain: Domain, bias: Tensor, scores: Tensor | None = None) -> None:
+    def __init__(self, domain: Domain, bias: Tensor, scores: Tensor | None = None, *, smooth: bool = True) -> None:
         """Start at the independent columns that ``bias`` (width,) describes."""
         super().__init__()
         self.sizes, self.offsets, self.order = list(domain.sizes), torch.tensor(domain.offsets), draw_order(domain)
         self.register_buffer("bias", bias.clone())
         self.register_buffer("scores", torch.zeros(len(bias), 0) if scores is None else scores)
-        self.bases = smooth_bases(domain)
+        self.bases = smooth_bases(domain) if smooth else [torch.eye(size) for size in domain.sizes]
         self.skip = MaskedLinear(draw_mask(domain), bias=False)
         owner = [int(column_of(domain.sizes)[int(s.nonzero()[0, 0])]) for s in self.scores.T]
         pairs = [(a, b) for a, b in combinations(range(len(owner)), 2) if owner[a] != owner[b]]
