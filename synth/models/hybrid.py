@@ -28,6 +28,8 @@ WARM_UP = 10
 PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
 REFERENCE_NOISE = 7.5e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
 MOST_NOISE = 0.3  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
+WIDE = 500  # groups of all columns beyond which pre-training takes half the batch
+WIDE_BATCH = 2.7e6  # most rows in a batch times columns squared: what a step costs
 TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the rows
 
 
@@ -39,7 +41,8 @@ class Hybrid:
         table_share: Part of the Gaussian budget for tables of pairs; what is left after them trains the net (about 0.05 each
             goes to one-way tables and to products of signs).
         steps: DP-SGD steps; ``None``: 200 at epsilon 1, 100 to 400, more with more epsilon.
-        batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192.
+        batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192, at
+            most 1,024 for 50 columns and more.
         learning_rate: Peak rate of SGD with momentum 0.9; ``None``: less where the noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
         private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
@@ -123,7 +126,7 @@ class Hybrid:
         for step in range(steps):
             for group in optimizer.param_groups:
                 group["lr"] = rate * schedule(step, steps, WARM_UP)
-            chosen = drawn[torch.randint(rows, (batch,), generator=public)]
+            chosen = drawn[torch.randint(rows, (batch if domain.width < WIDE else batch // 2,), generator=public)]
             optimizer.zero_grad()
             torch.autograd.backward(model(chosen).mean())
             optimizer.step()
@@ -132,7 +135,7 @@ class Hybrid:
     def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> None:
         """DP-SGD with all that is left of the budget."""
         data = learnt.view
-        plan = self.plan(data.rows, data.ledger.budget.epsilon)
+        plan = self.plan(data.rows, data.ledger.budget.epsilon, len(data.domain.names))
         run.progress.phase("calibrating noise")
         gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
         run.progress.spent(data.ledger.spent())
@@ -149,10 +152,11 @@ class Hybrid:
             optimizer.step()
             run.progress.advance()
 
-    def plan(self, rows: RowCount, epsilon: float) -> SgdPlan:
-        """Constants of the run, from the row count's rung and epsilon."""
+    def plan(self, rows: RowCount, epsilon: float, columns: int) -> SgdPlan:
+        """Constants of the run, from the row count's rung, epsilon and the number of columns."""
         steps = self.steps if self.steps is not None else round(min(max(200 * math.sqrt(epsilon), 100), 400))
-        batch = self.batch_size if self.batch_size is not None else min(max(1024, rows.rung // 8), 8192)
+        most = int(min(max(WIDE_BATCH / columns**2, 1024), 8192))
+        batch = self.batch_size if self.batch_size is not None else min(max(1024, rows.rung // 8), most)
         rate = min(1.0, batch / rows.rung)
         return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=self.max_grad_norm)
 
