@@ -64,7 +64,7 @@ class Release:
         return self.codec.schema
 
     def notes(self) -> list[str]:
-        """What a reader should know about the encoders: open categories none of whose values could be named."""
+        """What a reader should know: open categories none of whose values could be named, what the budget did not carry."""
         blind = [
             c.column.name for c in self.codec.columns if isinstance(c, CategoryCodec) and c.column.is_open and not c.categories
         ]
@@ -72,7 +72,7 @@ class Release:
             f"column {name!r}: no value is shared by enough rows to be named at this epsilon, so all of them read "
             f"{OTHER}; declare its categories, coarsen them, or drop the column"
             for name in blind
-        ]
+        ] + [str(note) for note in self.fitted.facts.get("notes", [])]
 
     def sample(self, num_rows: int | None = None, *, seed: int | None = None) -> pd.DataFrame:
         """Draw synthetic rows; free of further privacy cost, however many.
