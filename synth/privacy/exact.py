@@ -40,7 +40,6 @@ _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
 
 GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
-GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
 LOWEST_POWER, HIGHEST_POWER = -20, 62
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 

@@ -114,6 +114,8 @@ class PrivateTable(Sealed):
             RefusedError: The ledger does not grant it.
         """
         parts = np.ones(len(subsets)) if weights is None else np.asarray(weights, dtype=np.float64)
+        if len(parts) != len(subsets) or not bool(((parts > 0) & np.isfinite(parts)).all()):
+            raise AccountingError("tables need one finite weight above 0 each")
         sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
         pairs = list(zip(subsets, sigmas, strict=True))
@@ -146,6 +148,8 @@ class PrivateTable(Sealed):
             One array per query, shape (codes of its column,), and the standard deviation of every cell.
         """
         check_products([product for product, _ in queries], self.domain)
+        if not all(0 <= column < len(self.domain.sizes) for _, column in queries):
+            raise AccountingError("a signed table is asked of a column that is not there")
         sensitivity = math.sqrt(len(queries))
         sigma = sensitivity * sigma_for(self.ledger, share)
         self.ledger.charge(GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity))

@@ -12,7 +12,7 @@ from synth.errors import InputError
 from synth.models.base import Fitted, Run
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
-from synth.privacy.events import SubsampledGaussianEvent, event_to_dict
+from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent, event_to_dict
 from synth.privacy.ingest import open_frame
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
@@ -28,7 +28,8 @@ N = 1200
 EPSILON = 6.0
 SMALL = {"steps": 3, "generator_steps": 2, "hidden": 16, "batch_size": 600, "generator_batch": 64,
          "rounds": 2, "iterations": 50}  # fmt: skip
-TRAINED = ("dpvae", "dpgan")
+TRAINED = ("hybrid", "dpvae", "dpgan")
+MEASURED = ("hybrid", "marginal")
 NAMES = tuple(SYNTHESIZERS)
 
 EVERY_KIND = Schema(
@@ -255,6 +256,10 @@ def asked(book, name):
     """What a run asked. Tables chosen under noise differ from run to run; AIM's noise levels do too, their total does not."""
     if name == "aim":
         return round(epsilon_of(book.events, book.working_delta), 5)
+    if name in MEASURED:  # how the tables' share is divided follows the noisy groups; what the share is does not
+        whole = math.fsum(e.mu**2 for e in book.events if isinstance(e, GaussianEvent))
+        steps = [(e.steps, e.sample_rate) for e in book.events if isinstance(e, SubsampledGaussianEvent)]
+        return [(e.what, getattr(e, "target", ())) for e in book.events], round(whole, 6), steps
     return [dataclasses.replace(e, target=()) if name == "mst" and hasattr(e, "target") else e for e in book.events]
 
 

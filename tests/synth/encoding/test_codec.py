@@ -42,7 +42,11 @@ def test_decoded_frames_have_the_schemas_types(codec):
     assert not out["score"].isna().any()
     assert out["seen"].dropna().dt.normalize().equals(out["seen"].dropna())
     assert codec.domain.target == "member"
-    assert codec.domain.ordered == (True, True, True, True, False, True, True)
+    kept = dict(zip(codec.domain.names, codec.domain.in_order, strict=True))
+    assert (kept["member"] > 0, kept["town"], kept["size"]) == (True, 0, 3)
+    for name, size in zip(codec.domain.names, codec.domain.sizes, strict=True):
+        assert kept[name] <= size
+        assert (kept[name] > 0) == (name != "town")
 
 
 def test_plain_types_round_trip(codec, declared):

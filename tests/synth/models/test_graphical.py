@@ -24,7 +24,7 @@ from synth.privacy.renyi import renyi_epsilon
 from synth.privacy.vault import Measurement, PrivateTable
 from synth.table import Domain
 
-DOMAIN = Domain(names=("age", "town"), sizes=(30, 12), ordered=(True, False))
+DOMAIN = Domain(names=("age", "town"), sizes=(30, 12), in_order=(30, 0))
 
 
 def private(n=4000, measured=(), epsilon=2.0):

@@ -7,7 +7,7 @@ from synth.errors import AccountingError
 from synth.privacy.choice import LARGEST, check_guesses, fold_domain
 from synth.table import Domain
 
-DOMAIN = Domain(names=("a", "b"), sizes=(3, 2), target="b", ordered=(True, False))
+DOMAIN = Domain(names=("a", "b"), sizes=(3, 2), target="b", in_order=(3, 0))
 PAIR, ONE = (("a", "b"), np.ones((3, 2))), (("b",), np.ones(2))
 NAN = float("nan")
 
@@ -40,7 +40,11 @@ def test_others_do_not(guesses, weights, biases):
 
 
 def test_merging_gives_the_smaller_domain():
-    assert fold_domain(DOMAIN, [np.array([0, 1, 0]), np.array([0, 0])]) == Domain(names=("a", "b"), sizes=(2, 1), target="b")
+    fold = {"names": ("a", "b"), "target": "b"}
+    for map_, kept in (([0, 1, 0], 0), ([0, 0, 1], 2)):  # an order survives only where neighbours are merged
+        found = fold_domain(DOMAIN, [np.array(map_), np.array([0, 0])])
+        assert found == Domain(**fold, sizes=(2, 1), in_order=(kept, 0))
+    assert fold_domain(Domain(names=("a",), sizes=(2,)), [np.array([0, 1])]).in_order == ()
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,13 @@ from synth.privacy.exact import (
     exact_gap,
     exact_histogram,
     exact_number_counts,
+    exact_products,
+    exact_signed_table,
     exact_table,
     exact_value_classes,
     exact_value_counts,
 )
+from synth.privacy.signs import SignProduct
 from synth.schema import DEFAULT_MISSING, Column, Kind, Outside
 
 TEXTS = st.text(st.characters(blacklist_characters="\0"), max_size=8)
@@ -206,3 +209,57 @@ def test_one_more_number_adds_one_to_one_value(values, extra, step):
 
 def test_missing_numbers_are_not_counted():
     assert exact_number_counts(np.array([np.nan, 2.0, -0.0, 0.0]), 0.0, 0.0)[0] == [0.0, 2.0]
+
+
+SIZES = (3, 4, 2)
+CODED = st.tuples(*(st.integers(0, size - 1) for size in SIZES))
+
+
+@st.composite
+def products_of_signs(draw):
+    """Any sound product on columns of ``SIZES``."""
+    columns = draw(st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True))
+    signs = (draw(st.lists(st.sampled_from([-1, 0, 1]), min_size=SIZES[j], max_size=SIZES[j])) for j in columns)
+    return SignProduct(tuple(columns), tuple(np.array(s, dtype=np.int8) for s in signs))
+
+
+def coded(rows, dtype=np.uint16):
+    return np.array(rows, dtype=dtype).reshape(-1, 3)
+
+
+def value_of(product, row):
+    return int(np.prod([int(s[row[j]]) for j, s in zip(product.columns, product.signs, strict=True)]))
+
+
+@given(st.lists(CODED, max_size=9), CODED, st.integers(0, 9), st.lists(products_of_signs(), min_size=1, max_size=4))
+def test_one_row_moves_a_product_of_signs_by_its_sign(rows, extra, at, products):
+    more = [*rows[:at], extra, *rows[at:]]
+    moved = exact_products(coded(more), products) - exact_products(coded(rows), products)
+    assert moved.tolist() == [value_of(p, extra) for p in products]
+    assert (np.abs(moved) <= 1).all()
+    assert (moved**2).sum() <= len(products)  # what the ledger is told, squared
+
+
+@given(st.lists(CODED, max_size=9), CODED, st.integers(0, 9), products_of_signs(), st.integers(0, 2))
+def test_one_row_moves_one_cell_of_a_signed_table_by_its_sign(rows, extra, at, product, column):
+    more = [*rows[:at], extra, *rows[at:]]
+    moved = exact_signed_table(coded(more), product, column, SIZES[column])
+    moved = moved - exact_signed_table(coded(rows), product, column, SIZES[column])
+    wanted = np.zeros(SIZES[column], dtype=int)
+    wanted[extra[column]] = value_of(product, extra)
+    assert moved.tolist() == wanted.tolist()
+
+
+@given(st.lists(CODED, max_size=9), products_of_signs(), st.integers(0, 2))
+def test_a_signed_table_splits_its_product(rows, product, column):
+    split = exact_signed_table(coded(rows), product, column, SIZES[column])
+    assert split.sum() == exact_products(coded(rows), [product])[0]
+    assert split.dtype == np.int64
+
+
+def test_many_rows_do_not_overflow_the_signs():
+    """Signs are bytes; their sum over rows is not."""
+    codes = coded([[0, 0, 0]] * 1000)
+    product = SignProduct((0,), (np.array([1, -1, 0], dtype=np.int8),))
+    assert exact_products(codes, [product]).tolist() == [1000]
+    assert exact_signed_table(codes, product, 2, 2).tolist() == [1000, 0]

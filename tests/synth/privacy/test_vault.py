@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.stats import chi2
 from torch import nn
 
 from synth.errors import AccountingError, RefusedError
@@ -18,6 +19,7 @@ from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger, read_ledger
+from synth.privacy.signs import SignProduct
 from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
 from synth.schema import Column, Kind, Schema
 from synth.table import Domain
@@ -258,3 +260,159 @@ def test_the_rest_after_choices_is_never_more_than_there_is(keystream):
     with pytest.raises(RefusedError):  # the exact curve of counts no longer applies; plan with ``rho_left`` instead
         table.noisy_marginals_with_rest([("a",)])
     assert len(book.events) == 1
+
+
+SIGNS_A, SIGNS_B = np.array([1, -1, 0], dtype=np.int8), np.array([-1, 1], dtype=np.int8)
+PRODUCTS = [SignProduct((0,), (SIGNS_A,)), SignProduct((1,), (SIGNS_B,)), SignProduct((0, 1), (SIGNS_A, SIGNS_B))]
+QUERIES = [(PRODUCTS[1], 0), (PRODUCTS[0], 1)]
+SIGNED_DOORS = {
+    "products": (lambda table, share: table.noisy_products(PRODUCTS, share=share), 3),
+    "tables": (lambda table, share: table.noisy_signed_tables(QUERIES, share=share), 2),
+}
+
+
+@pytest.mark.parametrize("door", SIGNED_DOORS)
+def test_signed_sums_are_charged_before_noise_and_cost_their_share(door, tmp_path, keystream):
+    ask, queries = SIGNED_DOORS[door]
+    path, stream, seen = tmp_path / "l", keystream(6), []
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6), path)
+    book.set_rows(declared_rows(1000))
+
+    def entropy(n):
+        seen.append([r["record"] for r in read_ledger(path)])
+        return stream(n)
+
+    _, sigma = ask(table_of(book, entropy), 0.3)
+    assert set(map(tuple, seen)) == {("run", "rows", "event")}
+    (event,) = book.events
+    assert event.l2_sensitivity == pytest.approx(np.sqrt(queries), rel=1e-15)
+    assert event.sigma == sigma
+    assert event.mu**2 == pytest.approx(0.3 * measurement_mu(book) ** 2)
+
+
+@pytest.mark.parametrize("door", SIGNED_DOORS)
+def test_refused_signed_sums_leave_nothing(door, tmp_path, script):
+    ask, _ = SIGNED_DOORS[door]
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6), tmp_path / "l")
+    book.set_rows(declared_rows(1000))
+    with pytest.raises(RefusedError):
+        ask(table_of(book, script()), 1.5)
+    assert book.events == ()
+    assert [r["record"] for r in read_ledger(tmp_path / "l")] == ["run", "rows"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda t: t.noisy_products([], share=0.1),
+        lambda t: t.noisy_products([SignProduct((0, 0), (SIGNS_A, SIGNS_A))], share=0.1),
+        lambda t: t.noisy_products([SignProduct((0,), (2 * SIGNS_A,))], share=0.1),
+        lambda t: t.noisy_products([SignProduct((0,), (SIGNS_A.astype(float),))], share=0.1),
+        lambda t: t.noisy_signed_tables([], share=0.1),
+        lambda t: t.noisy_signed_tables([(SignProduct((1,), (SIGNS_A,)), 0)], share=0.1),
+        lambda t: t.noisy_signed_tables([(PRODUCTS[0], 2)], share=0.1),
+        lambda t: t.noisy_signed_tables([(PRODUCTS[0], -1)], share=0.1),
+        lambda t: t.noisy_marginals([("a",), ("b",)], share=0.1, weights=[1.0]),
+        lambda t: t.noisy_marginals([("a",), ("b",)], share=0.1, weights=[1.0, 0.0]),
+        lambda t: t.noisy_marginals([("a",), ("b",)], share=0.1, weights=[2.0, -1.0]),
+        lambda t: t.noisy_marginals([("a",), ("b",)], share=0.1, weights=[1.0, float("nan")]),
+        lambda t: t.noisy_marginals_with_rest([("a",), ("b",)], weights=[1.0, float("inf")]),
+    ],
+)
+def test_unsound_questions_are_refused_before_any_charge(ask, ledger, script):
+    with pytest.raises(AccountingError):
+        ask(table_of(ledger, script()))
+    assert ledger.events == ()
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, float("nan")])
+@pytest.mark.parametrize("door", SIGNED_DOORS)
+def test_no_share_buys_nothing(door, share, ledger, script):
+    with pytest.raises((AccountingError, ValueError, ZeroDivisionError)):
+        SIGNED_DOORS[door][0](table_of(ledger, script()), share)
+    assert ledger.events == ()
+
+
+def test_signed_sums_are_right_under_small_noise(keystream):
+    book = Ledger(Budget(epsilon=100.0, delta=1e-3))
+    book.set_rows(declared_rows(4))
+    table = table_of(book, keystream(5))
+    sums, sigma = table.noisy_products(PRODUCTS, share=0.49)
+    assert sums.dtype == np.float64
+    assert np.abs(sums - [0, 0, 2]).max() <= 4 * sigma
+    tables, sigma = table.noisy_signed_tables(QUERIES, share=0.49)
+    for found, wanted in zip(tables, ([1, -1, 0], [-1, 1]), strict=True):
+        assert np.abs(found - wanted).max() <= 4 * sigma
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("door", SIGNED_DOORS)
+def test_noise_of_signed_sums_has_the_stated_size(door, keystream):
+    """No rows, so all that comes back is noise; its sum of squares is chi-squared (false alarm 1e-6)."""
+    book = Ledger(Budget(epsilon=0.01, delta=1e-6))
+    book.set_rows(declared_rows(1000))
+    empty = table_of(book, keystream(11), codes=np.zeros((0, 2), dtype=np.uint16))
+    if door == "products":
+        found, sigma = empty.noisy_products(PRODUCTS * 200, share=0.5)
+    else:
+        tables, sigma = empty.noisy_signed_tables(QUERIES * 200, share=0.5)
+        found = np.concatenate(tables)
+    squares = ((found / sigma) ** 2).sum()
+    assert chi2.isf(1 - 5e-7, found.size) < squares < chi2.isf(5e-7, found.size)
+
+
+@pytest.mark.parametrize("row", [[0, 0], [2, 1], [1, 1]])
+def test_one_more_row_moves_signed_sums_within_the_charged_sensitivity(row, keystream, ledger):
+    found = []
+    for codes in (CODES, np.vstack([[row], CODES]).astype(np.uint16)):
+        book = Ledger(ledger.budget)
+        book.set_rows(ledger.rows)
+        table = table_of(book, keystream(7), codes)
+        sums, _ = table.noisy_products(PRODUCTS, share=0.3)
+        tables, _ = table.noisy_signed_tables(QUERIES, share=0.3)
+        found.append((sums, np.concatenate(tables), [e.l2_sensitivity for e in book.events]))
+    (sums, cells, told), (more_sums, more_cells, _) = found
+    assert np.linalg.norm(more_sums - sums) <= told[0]
+    assert np.linalg.norm(more_cells - cells) <= told[1]
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [3.0, 1.0], [1e-3, 40.0], None])
+def test_weights_divide_the_share_and_conserve_it(weights, ledger, keystream):
+    found = table_of(ledger, keystream(3)).noisy_marginals([("a", "b"), ("b",)], share=0.4, weights=weights)
+    parts = np.array([e.mu**2 for e in ledger.events])
+    assert parts.sum() == pytest.approx(0.4 * measurement_mu(ledger) ** 2)
+    wanted = np.array(weights or [1.0, 1.0])
+    assert (parts / parts.sum()).tolist() == pytest.approx((wanted / wanted.sum()).tolist())
+    assert [float(m.sigma) for m in found] == [e.sigma for e in ledger.events]
+
+
+def test_weights_of_the_rest_spend_it_all(ledger, keystream):
+    table_of(ledger, keystream(3)).noisy_marginals_with_rest([("a", "b"), ("b",)], [5.0, 1.0])
+    first, second = (e.mu**2 for e in ledger.events)
+    assert first == pytest.approx(5 * second)
+    assert 0.9999 * ledger.budget.epsilon < ledger.spent() <= ledger.budget.epsilon
+
+
+def test_the_rest_counts_signed_sums_as_what_they_cost(ledger, keystream):
+    """Their sensitivity is sqrt(m), so their sigma alone would say too little."""
+    table = table_of(ledger, keystream(3))
+    table.noisy_products(PRODUCTS, share=0.4)
+    table.noisy_signed_tables(QUERIES, share=0.2)
+    table.noisy_marginals_with_rest([("a",)])
+    assert 0.9999 * ledger.budget.epsilon < ledger.spent() <= ledger.budget.epsilon
+
+
+@pytest.mark.parametrize("maps", [[[0, 2, 0], [0, 1]], [[0, 1], [0, 1]], [[0, 1, 2]], [[0, 1, -1], [0, 1]]])
+def test_folding_with_gaps_is_refused(maps, ledger, script):
+    with pytest.raises(AccountingError):
+        table_of(ledger, script()).coarsen([np.array(m) for m in maps])
+
+
+def test_folded_and_whole_rows_draw_on_one_ledger(ledger, keystream):
+    table = table_of(ledger, keystream(3))
+    folded = table.coarsen([np.array([0, 0, 0]), np.array([0, 1])])
+    assert folded.ledger is table.ledger
+    folded.noisy_marginals([("a", "b")], share=0.6)
+    with pytest.raises(RefusedError):
+        table.noisy_marginals([("a",)], share=0.6)
+    assert len(ledger.events) == 1
