@@ -125,7 +125,8 @@ def split_axis(axis: Axis, singles: FloatArray) -> Split:
     """
     at = np.sort(singles)
     old = np.asarray(axis.edges)
-    near = (at - axis.step / 2, at + axis.step / 2) if axis.step else (at, np.nextafter(at, np.inf))
+    below = np.minimum(at, np.nextafter(axis.high, -np.inf))  # the highest value of all shares the last border
+    near = (at - axis.step / 2, at + axis.step / 2) if axis.step else (below, np.nextafter(below, np.inf))
     new = np.unique(np.concatenate(near))
     new = new[(new > old[0]) & (new < old[-1])]
     if axis.step:  # a border that is there already, computed in another way

@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Guess = tuple[tuple[str, ...], FloatArray]
 
-LARGEST = 2.0**40  # of a guessed count or weight: keeps the scores' integers within 64 bits
+LARGEST = 2.0**40  # of the counts of a guess together, or of a weight: keeps the scores' integers within 64 bits
 
 
 def check_guesses(guesses: Sequence[Guess], weights: Sequence[float], biases: Sequence[float], domain: Domain) -> None:
@@ -34,7 +34,7 @@ def check_guesses(guesses: Sequence[Guess], weights: Sequence[float], biases: Se
     sound = 0 < len(guesses) == len(weights) == len(biases)
     sound = sound and all(0 < w <= LARGEST for w in weights) and all(math.isfinite(b) for b in biases)
     sound = sound and all(g.shape == tuple(sizes.get(n, -1) for n in names) for names, g in guesses)
-    if not sound or not all(bool((np.abs(g) <= LARGEST).all()) for _, g in guesses):
+    if not sound or not all(bool(np.abs(g).sum() <= LARGEST) for _, g in guesses):
         raise AccountingError("a choice between tables needs finite guesses of the tables' shapes, and weights above 0")
 
 

@@ -114,7 +114,7 @@ class PrivateTable(Sealed):
             RefusedError: The ledger does not grant it.
         """
         parts = np.ones(len(subsets)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if len(parts) != len(subsets) or not bool(((parts > 0) & np.isfinite(parts)).all()):
+        if not len(parts) or len(parts) != len(subsets) or not bool(((parts > 0) & np.isfinite(parts)).all()):
             raise AccountingError("tables need one finite weight above 0 each")
         sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
@@ -163,13 +163,21 @@ class PrivateTable(Sealed):
         self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
     ) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""
+        return self.noisy_marginals(subsets, share=self._rest(), weights=weights)
+
+    def burn_rest(self, what: str) -> None:
+        """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
+        self.ledger.charge(GaussianEvent(what=f"{what} (not needed)", sigma=sigma_for(self.ledger, self._rest())))
+
+    def _rest(self) -> float:
+        """Share of the Gaussian budget that is left."""
         spent = math.fsum(e.mu**2 for e in self.ledger.events if not hasattr(e, "steps"))
         deltas = math.fsum(getattr(e, "delta", 0.0) for e in self.ledger.events)
         whole = gaussian_mu(self.ledger.budget.epsilon, self.ledger.working_delta - deltas)
         left = whole**2 * (1 - 1e-9) - spent
         if left <= 0:
             raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
-        return self.noisy_marginals(subsets, share=left / measurement_mu(self.ledger) ** 2, weights=weights)
+        return left / measurement_mu(self.ledger) ** 2
 
     def _measure(self, names: tuple[str, ...], sigma: float) -> Measurement:
         index = [self.domain.names.index(name) for name in names]

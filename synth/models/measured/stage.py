@@ -69,7 +69,7 @@ def one_way_share(data: PrivateTable) -> float:
 def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, share: float | None) -> Fitted:
     """One-way tables again, where no table of two columns can be carried.
 
-    What was set aside for DP-SGD stays unspent then: whether it comes to this depends on noisy answers, and a rest that is
+    What was set aside for DP-SGD is burnt then: whether it comes to this depends on noisy answers, and a rest that is
     worth as much by another mechanism's privacy curve would not be covered by the composition.
 
     Args:
@@ -79,6 +79,8 @@ def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, sh
         share: Of the budget that tables would have got; ``None`` for all that is left.
     """
     again = measure_one_way(data, share=share)
+    if share is not None:
+        data.burn_rest("training")
     more = 1 - first if share is None else share
     merged = [(more * a + first * b) / (more + first) for a, b in zip(again, one_way, strict=True)]
     return Fitted({"one_way": pack(merged)}, {"notes": [INDEPENDENT]})
