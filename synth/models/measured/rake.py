@@ -21,6 +21,7 @@ from synth.models.measured.interactions import Products
 from synth.table import Domain
 
 SLACK = 0.4  # scale of R; 1 would be the noise's own variance
+FINITE = 300.0  # added to R, over the drawn rows: keeps multipliers from fitting those where noise is small
 ROUNDS = 30  # of L-BFGS
 SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
 CHECKED = 16_384  # drawn rows that products are compared with
@@ -141,7 +142,7 @@ def fit_multipliers(codes: Tensor, evidence: Evidence, products: Products | None
     sd = np.concatenate([np.broadcast_to(t.sd, t.shares.shape).ravel() for t in evidence.tables])
     index, values = features.index(codes), features.values(codes, evidence.domain)
     drawn = _shares(torch.full((len(codes),), 1 / len(codes)), index, values, features.cells)
-    slack = SLACK * evidence.rows * sd**2
+    slack = SLACK * evidence.rows * sd**2 + FINITE / len(codes)
     if products is not None:  # each has shown to be real, the more so the further it lies from what was drawn
         z = (products.means - drawn[features.cells :].double().numpy()) / products.sd
         wanted, slack = np.concatenate([wanted, products.means]), np.concatenate([slack, 1 / np.maximum(z**2 - 1, 0.2)])
