@@ -104,6 +104,25 @@ def test_no_budget_is_too_small(epsilon, rows):
     assert drawn(fitted, dom, 20).shape == (20, 3)
 
 
+@pytest.mark.parametrize(("rows", "epsilon"), [(300, 2.9745), (1000, 0.7932)])
+def test_a_network_that_turns_out_too_large_is_left_as_the_tables_taught_it(rows, epsilon):
+    """Whether to train is settled before the groups are known; more of them make a larger network than was thought."""
+    dom, model = domain((60, 60)), Hybrid(table_share=0.7)
+    data = private(uniform(dom.sizes, rows), dom, epsilon)
+    assert model.trains(data.rows, epsilon, data.ledger.working_delta, 2)
+    fitted = model.fit(data, Run())
+    assert "tables alone" in fitted.facts["notes"][-1]
+    assert not trained(data)
+    assert data.ledger.spent() <= epsilon
+
+
+def test_the_largest_table_share_leaves_room_for_one_way_tables():
+    dom = domain((4, 4, 2), "c2")
+    data = private(uniform(dom.sizes, 300), dom, 4.0)
+    Hybrid(table_share=0.7, steps=3).fit(data, Run())
+    assert data.ledger.spent() <= 4.0
+
+
 def test_whether_it_trains_depends_on_rung_budget_and_columns_only():
     model = Hybrid()
     one, two = (RowCount(estimate=e, rung=4000, highest=4500, public=False) for e in (3700, 4400))

@@ -25,9 +25,7 @@ def joint(seed=0):
 
 def evidence(p, columns, sd=1e-3):
     every = [(0,), (1,), (2,), *columns]
-    tables = [
-        Table(columns=s, shares=p.sum(axis=tuple(j for j in range(3) if j not in s)), sd=np.asarray(sd)) for s in every
-    ]
+    tables = [Table(columns=s, shares=p.sum(axis=tuple(j for j in range(3) if j not in s)), sd=np.asarray(sd)) for s in every]
     return Evidence(domain=DOMAIN, rows=1000.0, tables=tuple(tables))
 
 

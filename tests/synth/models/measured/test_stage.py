@@ -74,7 +74,9 @@ def test_codes_stay_inside_their_group(raw, seed):
 
 
 def test_an_empty_group_still_yields_its_codes():
-    codes = within_groups(np.ones(100, dtype=int), np.array([0, 1, 1], dtype=np.int32), np.array([1.0, 0, 0]), np.random.default_rng(0))
+    codes = within_groups(
+        np.ones(100, dtype=int), np.array([0, 1, 1], dtype=np.int32), np.array([1.0, 0, 0]), np.random.default_rng(0)
+    )
     assert set(codes) == {1, 2}
 
 
@@ -127,8 +129,6 @@ def test_where_pairs_cannot_be_carried_columns_are_independent_and_the_budget_is
     rows = independent_rows(found, DOMAIN, 100, np.random.default_rng(0))
     assert rows.codes.shape == (100, 4)
     assert (rows.codes < DOMAIN.sizes).all()
-
-
 
 
 @pytest.fixture
