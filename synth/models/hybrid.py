@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from synth.errors import ArtifactError
+from synth.errors import ArtifactError, RefusedError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.measured.stage import Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
@@ -83,8 +83,7 @@ class Hybrid:
         domain = learnt.groups.domain
         model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
         self._pretrain(model, learnt, run, public)
-        if trains:
-            self._train(model, learnt, run)
+        trained = trains and self._train(model, learnt, run)
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         model.draw_rows(
@@ -96,7 +95,7 @@ class Hybrid:
         with torch.no_grad():
             model.skip.weight.mul_(model.skip.mask)
         tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
-        if not trains and self.private_training:
+        if not trained and self.private_training:
             facts["notes"].append("noise would drown a network on this many rows: learnt from tables alone")
         run.progress.spent(data.ledger.spent())
         return Fitted(tensors, facts)
@@ -132,12 +131,15 @@ class Hybrid:
             optimizer.step()
             run.progress.advance()
 
-    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> None:
-        """DP-SGD with all that is left of the budget."""
+    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> bool:
+        """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing."""
         data = learnt.view
         plan = self.plan(data.rows, data.ledger.budget.epsilon, len(data.domain.names))
         run.progress.phase("calibrating noise")
-        gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
+        try:
+            gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
+        except RefusedError:
+            return False
         run.progress.spent(data.ledger.spent())
         noise = gradients.noise_std / math.sqrt(plan.steps) * math.sqrt(len(data.domain.sizes))
         peak = self.learning_rate
@@ -151,6 +153,7 @@ class Hybrid:
             gradients.step()
             optimizer.step()
             run.progress.advance()
+        return True
 
     def plan(self, rows: RowCount, epsilon: float, columns: int) -> SgdPlan:
         """Constants of the run, from the row count's rung, epsilon and the number of columns."""

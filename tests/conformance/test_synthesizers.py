@@ -10,6 +10,7 @@ import pytest
 
 from synth.errors import InputError
 from synth.models.base import Fitted, Run
+from synth.models.measured.mixture import MixturePlan
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent, event_to_dict
@@ -111,7 +112,12 @@ def fitted(name, frame, schema, *, epsilon=EPSILON, delta=1e-5, seed=0, options=
     book = Ledger(Budget(epsilon=epsilon, delta=delta))
     model = make_synthesizer(name, small(name) if options is None else options)
     table, codec = prepare(open_frame(frame, schema, book), Silent())
-    found = model.fit(table, Run(seed=seed))
+    with pytest.MonkeyPatch.context() as patch:
+        if options is None:  # what is no option, but takes the seconds
+            patch.setattr("synth.models.hybrid.PRETRAINING", (8_000, 60, 512, 0.03))
+            plan = MixturePlan(components=100, rank=8, steps=80)
+            patch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
+        found = model.fit(table, Run(seed=seed))
     options = dataclasses.asdict(model)
     return Release(model=name, options=options, codec=codec, fitted=found, receipt=stub_receipt(book, name)), book
 

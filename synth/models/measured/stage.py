@@ -28,6 +28,7 @@ Draw = Callable[[int, np.random.Generator], Tensor]
 
 INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
+MEASURED_SHARE = 0.95  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
 
 
@@ -100,6 +101,8 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     """
     run.progress.phase("measuring one-way tables")
     first = one_way_share(data)
+    if share is not None:
+        first = min(first, MEASURED_SHARE - share - PRODUCT_SHARE - REFINE_SHARE)
     one_way = measure_one_way(data, share=first)
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
     plan_share = share if share is not None else 0.8

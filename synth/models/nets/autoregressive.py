@@ -175,4 +175,5 @@ def even_uniforms(rows: int, columns: int, rng: np.random.Generator) -> Tensor:
     """
     power = max(int(np.ceil(np.log2(max(rows, 2)))), 1)
     points = qmc.Sobol(columns, scramble=True, rng=rng).random_base2(power)
-    return torch.from_numpy(points[rng.permutation(len(points))[:rows]]).float()
+    chosen = torch.from_numpy(points[rng.permutation(len(points))[:rows]]).float()
+    return chosen.clamp_max(1 - 2**-24)  # what single precision would round up to 1

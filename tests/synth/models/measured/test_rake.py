@@ -1,0 +1,149 @@
+"""Weights that agree with noisy answers, and rows resampled by them."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synth.models.measured.evidence import Evidence, Table
+from synth.models.measured.interactions import Products
+from synth.models.measured.rake import (
+    LEAST_POOL,
+    MAX_INDICES,
+    POOL,
+    Features,
+    effective,
+    fit_multipliers,
+    pool_size,
+    resample,
+    striking,
+)
+from synth.privacy.signs import SignProduct
+from synth.table import Domain
+
+SIZES = (3, 4, 2)
+DOMAIN = Domain(names=("a", "b", "y"), sizes=SIZES, target="y")
+SUBSETS = [(0,), (0, 1), (0, 1, 2)]
+HALVES = tuple(np.array(s, dtype=np.int8) for s in ([1, -1, -1], [1, 1, -1, -1], [1, -1]))
+PARITY = SignProduct((0, 1, 2), HALVES)
+
+
+def rows(n=4000, seed=0):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(np.column_stack([rng.integers(0, k, n) for k in SIZES]))
+
+
+def products(means, sd=0.002):
+    queries = (PARITY, SignProduct((1,), (HALVES[1],)))
+    return Products(queries=queries, means=np.array(means), sd=np.full(2, sd))
+
+
+def table(codes, columns, weights=None):
+    counts = np.zeros([SIZES[j] for j in columns])
+    np.add.at(counts, tuple(codes[:, columns].numpy().T), np.full(len(codes), 1 / len(codes)) if weights is None else weights)
+    return counts
+
+
+def test_cells_are_numbered_end_to_end():
+    features = Features.of(SUBSETS, None, DOMAIN)
+    assert features.cells == 3 + 12 + 24
+    codes = rows(200)
+    index = features.index(codes).numpy()
+    a, b, y = codes.numpy().T
+    assert index[:, 0].tolist() == a.tolist()
+    assert index[:, 1].tolist() == (3 + a * 4 + b).tolist()
+    assert index[:, 2].tolist() == (15 + (a * 4 + b) * 2 + y).tolist()
+
+
+def test_products_of_rows_are_their_signs():
+    codes = rows(200)
+    found = Features.of([(0,)], products([0.0, 0.0]), DOMAIN).values(codes, DOMAIN).numpy()
+    a, b, y = codes.numpy().T
+    assert found[:, 0].tolist() == (HALVES[0][a] * HALVES[1][b] * HALVES[2][y]).tolist()
+    assert found[:, 1].tolist() == HALVES[1][b].tolist()
+
+
+@pytest.mark.parametrize("asked", [None, products([0.1, 0.2])])
+def test_features_round_trip(asked):
+    features = Features.of(SUBSETS, asked, DOMAIN)
+    again = Features.from_arrays(features.to_arrays(), features.cells + (0 if asked is None else 2))
+    assert again.cells == features.cells
+    codes, multipliers = rows(100), torch.randn(features.cells + (0 if asked is None else 2))
+    assert torch.equal(again.weigh(codes, multipliers, DOMAIN), features.weigh(codes, multipliers, DOMAIN))
+
+
+def test_no_multipliers_weigh_all_rows_alike():
+    features = Features.of(SUBSETS, products([0, 0]), DOMAIN)
+    weights = features.weigh(rows(100), torch.zeros(features.cells + 2), DOMAIN)
+    assert weights.tolist() == pytest.approx([0.01] * 100)
+    assert effective(weights) == pytest.approx(1.0)
+
+
+def test_weighted_rows_agree_with_planted_tables_and_products():
+    """Uniform rows, raked to a strong pair and a parity; exact answers are met."""
+    pair = np.full((3, 4), 1.0) + 4 * np.eye(3, 4)
+    pair /= pair.sum()
+    tables = (
+        Table(columns=(0, 1), shares=pair, sd=np.asarray(1e-4)),
+        Table(columns=(2,), shares=np.array([0.7, 0.3]), sd=np.asarray(1e-4)),
+    )
+    evidence = Evidence(domain=DOMAIN, rows=1000.0, tables=tables)
+    parity = Products(queries=(PARITY,), means=np.array([0.5]), sd=np.array([1e-3]))
+    codes = rows(20_000)
+    features, multipliers = fit_multipliers(codes, evidence, parity)
+    assert len(multipliers) == features.cells + 1
+    weights = features.weigh(codes, multipliers, DOMAIN)
+    assert float(weights.sum()) == pytest.approx(1.0, abs=1e-5)
+    assert np.abs(table(codes, [0, 1], weights.numpy()) - pair).sum() / 2 < 0.01
+    assert table(codes, [2], weights.numpy()).tolist() == pytest.approx([0.7, 0.3], abs=0.01)
+    assert float(weights @ features.values(codes, DOMAIN)[:, 0]) == pytest.approx(0.5, abs=0.03)
+    fresh = rows(20_000, seed=1)  # multipliers hold for other rows of the same model
+    assert np.abs(table(fresh, [0, 1], features.weigh(fresh, multipliers, DOMAIN).numpy()) - pair).sum() / 2 < 0.05
+    assert 0.1 < effective(weights) < 0.9
+
+
+def test_answers_that_are_all_noise_hardly_move_a_weight():
+    wild = np.array([0.9, 0.1, 0.0])
+    evidence = Evidence(domain=DOMAIN, rows=1000.0, tables=(Table(columns=(0,), shares=wild, sd=np.asarray(10.0)),))
+    codes = rows()
+    features, multipliers = fit_multipliers(codes, evidence, None)
+    weights = features.weigh(codes, multipliers, DOMAIN)
+    assert effective(weights) > 0.999
+
+
+def test_only_products_that_the_rows_do_not_explain_are_striking():
+    codes = rows(16_000)
+    assert striking(None, codes, DOMAIN) is None
+    assert striking(products([0.0, 0.0], sd=0.01), codes, DOMAIN) is None
+    kept = striking(products([0.3, 0.0], sd=0.01), codes, DOMAIN)
+    assert kept.queries == (PARITY,)
+    assert (kept.means.tolist(), kept.sd.tolist()) == ([0.3], [0.01])
+
+
+@given(st.integers(0, 999), st.integers(1, 30), st.integers(1, 200), st.floats(0, 1, exclude_max=True))
+def test_resampling_takes_each_row_as_often_as_its_weight_says(seed, drawn, wanted, start):
+    weights = torch.from_numpy(np.random.default_rng(seed).dirichlet(np.full(drawn, 0.5)))
+    taken = resample(weights, wanted, start)
+    assert taken.shape == (wanted,)
+    counts = torch.bincount(taken, minlength=drawn)
+    assert len(counts) == drawn
+    assert ((counts - wanted * weights).abs() <= 1 + 1e-6).all()
+
+
+def test_resampling_nothing_and_from_float_weights():
+    assert resample(torch.full((4,), 0.25), 0, 0.5).shape == (0,)
+    short = torch.full((4,), 0.2499)  # float sums fall short of 1: the last row takes what is left
+    assert resample(short, 1000, 0.999).max() == 3
+
+
+def test_the_effective_share_of_one_heavy_row():
+    assert effective(torch.tensor([1.0, 0.0, 0.0, 0.0])) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("tables", "wanted"), [(0, POOL), (1, POOL), (244, POOL), (1000, LEAST_POOL), (10**6, LEAST_POOL)])
+def test_pools_shrink_with_the_number_of_tables(tables, wanted):
+    size = pool_size(tables)
+    assert size == wanted or (LEAST_POOL <= size <= POOL)
+    assert size == LEAST_POOL or size * max(tables, 1) <= MAX_INDICES
+    assert size & (size - 1) == 0
