@@ -29,6 +29,7 @@ from synth.table import Domain, EncodedTable
 
 MAX_WEIGHTS = 1_500_000  # of the skip layer
 REFERENCE_NOISE = 7e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1, cold)
+WARM_RATE = 0.5  # of that rate after a warm start, which leaves less to learn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,8 @@ class DPVAE:
         """Rate for a given noise of a logit's mean gradient."""
         if self.learning_rate is not None:
             return self.learning_rate
-        return min(max(2.0 * math.pow(REFERENCE_NOISE / noise, 0.75), 0.1), 3.0)
+        cold = min(max(2.0 * math.pow(REFERENCE_NOISE / noise, 0.75), 0.1), 3.0)
+        return cold * WARM_RATE if self.warm_start else cold
 
     def _shape(self, domain: Domain, fold: Tensor) -> Shape:
         target = domain.names.index(domain.target) if domain.target is not None else -1
