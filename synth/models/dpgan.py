@@ -7,20 +7,22 @@ part is data-free, of fixed size, and added afterwards: the critic is set to its
 batches help, as Bie, Kamath and Zhang (2023, arXiv:2302.02936) found; unlike theirs, this critic's real gradient does not
 depend on its state, so that its steps are averaged and the generator may take many per step.
 
-Warm, generator and critic first play for the measured mixture, for free; the noisy critic is shrunk towards it, and the
-generator's rows are raked. Cold, the noisy critic is shrunk towards independence.
+Warm, generator and critic first play for the measured mixture, for free; the noisy critic is shrunk towards it, joins the
+tables (its entries are their cells), and the generator's rows are raked. Cold, the noisy critic is shrunk towards independence.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from synth.models.base import Fitted, Run, require_within
+from synth.models.measured.evidence import Evidence, Table
 from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, trains
 from synth.models.nets.adversarial import Critic, Game, Generator, Sight
@@ -33,7 +35,7 @@ from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
 WARM_UP = 50
-PRETRAINING_STEPS = 800
+PRETRAINING_STEPS = 400
 WARM_RATE = 0.3  # of the generator after a warm start, as part of its learning rate
 
 
@@ -106,7 +108,8 @@ class DPGAN:
             game.generator_step(self.learning_rate * schedule(step, PRETRAINING_STEPS, WARM_UP), self.generator_batch)
             run.progress.advance()
         if training:
-            self._play(data, sight, critic, game, self.learning_rate * WARM_RATE, run)
+            noise = self._play(data, sight, critic, game, self.learning_rate * WARM_RATE, run)
+            learnt = replace(learnt, evidence=sharpened(learnt.evidence, sight, game.seen(), noise))
         run.progress.phase("raking")
         generator = game.finished(CALIBRATION_DRAWS)
         tensors, facts = finish(learnt, evenly(generator, domain.sizes), np.random.default_rng(run.seed))
@@ -141,8 +144,12 @@ class DPGAN:
         generator = Generator(self.latent, self.hidden, bias, public)
         return Game(sight, critic, generator, torch.from_numpy(np.concatenate(one_way)).float(), known, public)
 
-    def _play(self, data: PrivateTable, sight: Sight, critic: Critic, game: Game, peak: float, run: Run) -> None:
-        """DP-SGD of the critic with all that is left of the budget; the generator follows."""
+    def _play(self, data: PrivateTable, sight: Sight, critic: Critic, game: Game, peak: float, run: Run) -> Noise:
+        """DP-SGD of the critic with all that is left of the budget; the generator follows.
+
+        Returns:
+            Noise of the critic's mean.
+        """
         plan = self.plan(data.rows, len(sight.sizes))
 
         def real_loss(module: nn.Module, codes: Tensor, normals: object) -> Tensor:  # noqa: ARG001 - the core's signature
@@ -161,6 +168,8 @@ class DPGAN:
                 rate = peak * schedule(step * self.generator_steps + k, total, WARM_UP)
                 game.generator_step(rate, self.generator_batch)
             run.progress.advance()
+        drawn = (1 - plan.sample_rate) / (plan.steps * plan.sample_rate * data.rows.rung)
+        return Noise(gradients.noise_std / math.sqrt(2 * plan.steps), drawn)
 
     def plan(self, rows: RowCount, columns: int) -> SgdPlan:
         """Constants of the run, from the row count's rung and the number of columns."""
@@ -180,6 +189,42 @@ class DPGAN:
         generator, source = restored(fitted, fitted.tensors), torch_generator(rng)
         uniforms = torch.rand(n_rows, generator.body.in_features + len(domain.sizes), generator=source)
         return EncodedTable(domain, generator.draw_rows(uniforms, domain.sizes).numpy().astype(np.int32))
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Of an off-diagonal entry of the critic's mean, as a share of rows.
+
+    Attributes:
+        sd: Standard deviation of the privacy noise.
+        drawn: Variance from sampling rows, per unit of the share itself.
+    """
+
+    sd: float
+    drawn: float
+
+
+def sharpened(evidence: Evidence, sight: Sight, seen: Tensor, noise: Noise) -> Evidence:
+    """Tables of pairs together with what the noisy critic says of the same cells, by inverse variance. Post-processing."""
+    if len(torch.unique(sight.fold)) < len(sight.fold) - max(sight.classes - 1, 0):
+        return evidence  # codes share positions, so that cells are not seen apart
+    moments, places = seen.double().numpy(), np.split(sight.fold.numpy(), np.cumsum(sight.sizes)[:-1])
+    tables = []
+    for table in evidence.tables:
+        *pair, last = table.columns
+        if len(pair) == 2 and last == sight.split:
+            found = np.moveaxis(moments[:, places[pair[0]]][:, :, places[pair[1]]], 0, -1)
+        elif len(pair) == 1 and sight.split not in table.columns:
+            found = moments[:, places[pair[0]]][:, :, places[last]].sum(0)
+        else:
+            tables.append(table)
+            continue
+        classes = sight.classes if len(pair) == 1 else 1
+        variance = classes * noise.sd**2 + noise.drawn * np.maximum(found, 0)
+        own = np.broadcast_to(table.sd, table.shares.shape) ** 2
+        shares = (table.shares * variance + found * own) / (variance + own)
+        tables.append(Table(columns=table.columns, shares=shares, sd=np.sqrt(variance * own / (variance + own))))
+    return Evidence(domain=evidence.domain, rows=evidence.rows, tables=tuple(tables))
 
 
 def split_column(learnt: Learnt) -> int:

@@ -170,6 +170,10 @@ class Game:
             for mean, now in zip(self._average.parameters(), self._generator.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
 
+    def seen(self) -> Tensor:
+        """Mean of the noisy gradients so far: second moments of rows, shape (classes, width, width)."""
+        return self._real
+
     def finished(self, draws: int) -> Generator:
         """The averaged generator, its output biases moved until its one-way tables are the paid ones."""
         with torch.no_grad():
