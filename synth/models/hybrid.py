@@ -108,9 +108,7 @@ class Hybrid:
 
     def plan(self, rows: RowCount, epsilon: float) -> SgdPlan:
         """Constants of the run, from the row count's rung and epsilon."""
-        return warm_plan(
-            rows, epsilon, steps=self.steps, batch_size=self.batch_size, max_grad_norm=self.max_grad_norm
-        )
+        return warm_plan(rows, epsilon, steps=self.steps, batch_size=self.batch_size, max_grad_norm=self.max_grad_norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw the columns in turn; rake."""

@@ -30,9 +30,7 @@ def trains(rows: RowCount, epsilon: float, delta: float, columns: int, *, table_
     return math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
 
 
-def pretrain(
-    model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt, run: Run, public: torch.Generator
-) -> None:
+def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt, run: Run, public: torch.Generator) -> None:
     """Teach a network what the mixture knows; no row is touched.
 
     Args:
@@ -58,9 +56,7 @@ def pretrain(
         run.progress.advance()
 
 
-def warm_plan(
-    rows: RowCount, epsilon: float, *, steps: int | None, batch_size: int | None, max_grad_norm: float
-) -> SgdPlan:
+def warm_plan(rows: RowCount, epsilon: float, *, steps: int | None, batch_size: int | None, max_grad_norm: float) -> SgdPlan:
     """Constants of DP-SGD after a warm start, from the row count's rung and epsilon; ``None``: the defaults."""
     steps = steps if steps is not None else round(min(max(200 * math.sqrt(epsilon), 100), 400))
     batch = batch_size if batch_size is not None else min(max(1024, rows.rung // 8), 8192)

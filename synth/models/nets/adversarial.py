@@ -55,7 +55,7 @@ class Sight:
 
     def gates(self, shares: Tensor) -> Tensor:
         """Probability of each class in soft rows (rows, sum of sizes), shape (rows, classes)."""
-        return shares.split(list(self.sizes), 1)[self.split] if self.split >= 0 else torch.ones(len(shares), 1)
+        return torch.split(shares, list(self.sizes), 1)[self.split] if self.split >= 0 else torch.ones(len(shares), 1)
 
     def moments(self, shares: Tensor, weights: Tensor) -> Tensor:
         """Weighted second moments of soft rows for each class, shape (classes, width, width)."""
@@ -93,7 +93,7 @@ class Generator(nn.Module):
         """Codes, shape (rows, columns), from uniform numbers of shape (rows, latent + columns)."""
         latent = self.body.in_features
         z = torch.special.ndtri(uniforms[:, :latent].double().clamp(1e-7, 1 - 1e-7)).float()
-        parts = self(z).split(list(sizes), 1)
+        parts = torch.split(self(z), list(sizes), 1)
         return torch.stack([draw(p.softmax(1), uniforms[:, latent + j]) for j, p in enumerate(parts)], 1)
 
 
@@ -141,7 +141,7 @@ class Game:
         grad = self._critic.bilinear.weight.grad
         if grad is None:
             raise AccountingError("the critic has no gradient; draw one before its step")
-        parts = torch.stack(grad.split(len(grad), 1))
+        parts = torch.stack(torch.split(grad, len(grad), 1))
         symmetric = -(parts + parts.transpose(1, 2)) / 2
         self._real += (symmetric - self._real) / step
         if step == 1 or step % REFRESH == 0:
@@ -179,7 +179,7 @@ class Game:
         with torch.no_grad():
             z = torch.randn(draws, self._average.body.in_features, generator=self._public)
             sizes = list(self._sight.sizes)
-            parts, targets = self._average(z).split(sizes, 1), self._target.split(sizes)
+            parts, targets = torch.split(self._average(z), sizes, 1), torch.split(self._target, sizes)
             shift = torch.cat([matching_bias(part, t) for part, t in zip(parts, targets, strict=True)])
             self._average.out.bias.add_(shift)
         return self._average

@@ -60,7 +60,8 @@ class VAE(nn.Module):
         return x if self.basis is None else x @ self.basis
 
     def _logits(self, changes: Tensor) -> Tensor:
-        return self.bias + (changes if self.basis is None else changes @ self.basis.T)
+        logits: Tensor = self.bias + (changes if self.basis is None else changes @ self.basis.T)
+        return logits
 
     def forward(self, x: Tensor, outputs: Tensor, normals: Callable[[tuple[int, int]], Tensor]) -> Tensor:
         """Negative evidence lower bound of each row.
@@ -80,7 +81,7 @@ class VAE(nn.Module):
         z = mean + noise * log_scale.exp()
         log_q = -(0.5 * noise.square() + log_scale + 0.5 * LOG_2PI).sum(1)
         logits = self._logits(self.decoder(z) + self.skip(x))
-        log_p = torch.stack([part.logsumexp(1) for part in logits.split(list(self.shape.sizes), 1)], 1)
+        log_p = torch.stack([part.logsumexp(1) for part in torch.split(logits, list(self.shape.sizes), 1)], 1)
         bound: Tensor = (log_p - logits.gather(1, outputs)).sum(1) + log_q - self.log_prior(z)
         return bound
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from synth.models.measured.warm import descend, trains, warm_plan
 from synth.models.base import Run
+from synth.models.measured.warm import descend, trains, warm_plan
 from synth.privacy.budget import RowCount, declared_rows
 from synth.privacy.dpsgd import SgdPlan
 
@@ -23,8 +23,11 @@ def test_rules_depend_on_public_figures_only():
     first, second = (warm_plan(r, 1.0, steps=None, batch_size=None, max_grad_norm=1.0) for r in (one, two))
     assert (first.steps, first.sample_rate, first.max_grad_norm) == (second.steps, second.sample_rate, second.max_grad_norm)
     assert first.divisor == pytest.approx(first.sample_rate * 38_000)
-    decisions = {trains(r, e, 1e-5, 15, table_share=0.35) == trains(one, e, 1e-5, 15, table_share=0.35)
-                 for r in (one, two) for e in (0.01, 0.1, 0.3, 1.0)}
+    decisions = {
+        trains(r, e, 1e-5, 15, table_share=0.35) == trains(one, e, 1e-5, 15, table_share=0.35)
+        for r in (one, two)
+        for e in (0.01, 0.1, 0.3, 1.0)
+    }
     assert decisions == {True}
 
 

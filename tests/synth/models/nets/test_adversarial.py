@@ -1,7 +1,6 @@
 import math
 
 import numpy as np
-import pytest
 import torch
 
 from synth.models.nets.adversarial import Critic, Game, Generator, Sight, shrunk
