@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.bench.grid import circumstances
-from synth.models.dpgan import Critic
 from synth.models.dpvae import DPVAE
+from synth.models.nets.adversarial import Critic
 from synth.models.nets.tabular import one_hot
 from synth.models.nets.vae import VAE, Shape
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan

@@ -35,7 +35,7 @@ from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
 WARM_UP = 50
-PRETRAINING_STEPS = 400
+PRETRAINING_STEPS = 800
 WARM_RATE = 0.3  # of the generator after a warm start, as part of its learning rate
 
 

@@ -97,7 +97,8 @@ class VAE(nn.Module):
         """Latents from the prior, shape (rows, latent), from uniform numbers of shape (rows, 1 + latent)."""
         which = draw(self.weights.value.softmax(0)[None], uniforms[:, 0])
         noise = torch.special.ndtri(uniforms[:, 1:].double().clamp(1e-7, 1 - 1e-7)).float()
-        return self.means.value[which] + noise * self.scales.value.clamp(-4, 3).exp()[which]
+        latents: Tensor = self.means.value[which] + noise * self.scales.value.clamp(-4, 3).exp()[which]
+        return latents
 
     def uniforms_per_row(self) -> int:
         """Uniform numbers that ``draw_rows`` takes for each row."""
