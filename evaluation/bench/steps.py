@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from evaluation.bench.grid import circumstances
-from synth.models.dpgan import Critic
-from synth.models.dpvae import DPVAE, VAE, Shape
+from synth.models.dpvae import DPVAE
+from synth.models.nets.adversarial import Critic
 from synth.models.nets.tabular import one_hot
+from synth.models.nets.vae import VAE, Shape
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 from synth.privacy.opacus_bridge import exact_hooks_sum
 from synth.privacy.randomness import os_entropy

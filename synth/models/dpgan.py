@@ -1,41 +1,33 @@
 """DP-GAN: a generator against a critic trained with DP-SGD; the generator sees rows only through the critic.
 
-The critic is bilinear in a row's one-hot codes, ``f(x) = x W x``, under the ridge-penalised integral probability metric
-``max_W E_real f - E_fake f - |W|^2 / 2`` (a kernel GAN: Li et al. 2017, arXiv:1705.08584; Unterthiner et al. 2018,
-arXiv:1708.08819). It looks at all pairs of columns, and its real part has per-row gradients of one known norm, so clipping
-never bites and noise averages out over steps. Only the real part is private: a Poisson sample, clipped per row, summed and
-noised by the trusted core. The fake part is data-free, of fixed size, and added afterwards: the critic is set to its best
-response to the current fakes. Large batches help, as Bie, Kamath and Zhang (2023, arXiv:2302.02936) found; unlike theirs, this
-critic's real gradient does not depend on its state, so that its steps are averaged and the generator may take many per step.
+The critic is bilinear in a row's one-hot codes (``nets.adversarial``), so it looks at all pairs of columns, for each class of
+a class target apart, and its real part has per-row gradients of one known norm: clipping never bites and noise averages out
+over steps. Only the real part is private: a Poisson sample, clipped per row, summed and noised by the trusted core. The fake
+part is data-free, of fixed size, and added afterwards: the critic is set to its best response to the current fakes. Large
+batches help, as Bie, Kamath and Zhang (2023, arXiv:2302.02936) found; unlike theirs, this critic's real gradient does not
+depend on its state, so that its steps are averaged and the generator may take many per step.
 
-Post-processing of the noisy critic: its diagonal blocks give way to the paid one-way tables, and its spectrum is shrunk by
-what noise of the known size would put there (Gavish and Donoho 2017, arXiv:1405.7511).
+Warm, generator and critic first play for the measured mixture, for free; the noisy critic is shrunk towards it, joins the
+tables (its entries are their cells), and the generator's rows are raked. Cold, the noisy critic is shrunk towards independence.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.errors import AccountingError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.nets.tabular import (
-    CALIBRATION_DRAWS,
-    column_of,
-    draw,
-    fold_codes,
-    matching_bias,
-    one_hot,
-    schedule,
-    softmaxes,
-    torch_generator,
-)
+from synth.models.measured.evidence import Evidence, Table
+from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, trains
+from synth.models.nets.adversarial import Critic, Game, Generator, Sight
+from synth.models.nets.autoregressive import even_uniforms
+from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, schedule, torch_generator
 from synth.models.one_way import FloatArray, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import NORM_MARGIN, SgdPlan
@@ -43,43 +35,8 @@ from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
 WARM_UP = 50
-ONE_WAY_WEIGHT = 1.0
-
-
-class Generator(nn.Module):
-    """Normal noise through one hidden layer to logits of every column."""
-
-    def __init__(self, latent: int, hidden: int, bias: Tensor, generator: torch.Generator) -> None:
-        """Start near the independent columns that ``bias`` (width,) describes."""
-        super().__init__()
-        self.body, self.out = nn.Linear(latent, hidden), nn.Linear(hidden, len(bias))
-        with torch.no_grad():
-            for layer, scale in ((self.body, 1.0), (self.out, 0.5)):
-                layer.weight.copy_(
-                    (torch.rand(layer.weight.shape, generator=generator) * 2 - 1) * scale / math.sqrt(layer.in_features)
-                )
-            self.body.bias.copy_((torch.rand(hidden, generator=generator) * 2 - 1) / math.sqrt(latent))
-            self.out.bias.copy_(bias)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Noise (rows, latent) to logits (rows, width)."""
-        logits: Tensor = self.out(torch.tanh(self.body(z)))
-        return logits
-
-
-class Critic(nn.Module):
-    """``f(x) = x W x`` on one-hot rows; one linear layer, used once per row."""
-
-    def __init__(self, width: int) -> None:
-        """Start at zero: every row alike."""
-        super().__init__()
-        self.bilinear = nn.Linear(width, width, bias=False)
-        nn.init.zeros_(self.bilinear.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """One-hot rows (rows, width) to scores (rows,)."""
-        scores: Tensor = (self.bilinear(x) * x).sum(1)
-        return scores
+PRETRAINING_STEPS = 800
+WARM_RATE = 0.3  # of the generator after a warm start, as part of its learning rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +44,11 @@ class DPGAN:
     """Generative adversarial network with a DP-SGD critic.
 
     Attributes:
+        warm_start: Measure tables of pairs first, play for a mixture fitted to them, and rake.
+        table_share: Part of the Gaussian budget for tables of pairs, with a warm start.
         steps: Critic steps.
         batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, at least 4,096.
-        one_way_share: Part of the Gaussian budget for the one-way tables.
+        one_way_share: Part of the Gaussian budget for the one-way tables, without a warm start.
         generator_steps: Per critic step.
         generator_batch: Fakes per step.
         learning_rate: Of the generator (Adam).
@@ -98,6 +57,8 @@ class DPGAN:
         critic_width: Most one-hot positions the critic looks at; rarer codes share one per column.
     """
 
+    warm_start: bool = True
+    table_share: float = TABLE_SHARE
     steps: int = 60
     batch_size: int | None = None
     one_way_share: float = 0.1
@@ -112,6 +73,7 @@ class DPGAN:
         require_within(
             self,
             {
+                "table_share": (0.05, 0.7),
                 "steps": (1, 1_000_000),
                 "batch_size": (1, 1e9),
                 "one_way_share": (1e-3, 0.9),
@@ -125,31 +87,89 @@ class DPGAN:
         )
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
-        """Measure the one-way tables, then play the game with what is left."""
+        """Tables and mixture, or one-way tables alone; then play the game with what is left."""
+        public = torch_generator(np.random.default_rng(run.seed))
+        if not self.warm_start:
+            return self._fit_cold(data, run, public)
+        budget = data.ledger.budget.epsilon, data.ledger.working_delta
+        training = trains(data.rows, *budget, len(data.domain.names), table_share=self.table_share)
+        learnt = measure(data, run, share=self.table_share if training else None, source=public)
+        return learnt if isinstance(learnt, Fitted) else self._fit_warm(learnt, run, public, training=training)
+
+    def _fit_warm(self, learnt: Learnt, run: Run, public: torch.Generator, *, training: bool) -> Fitted:
+        """Play for the mixture, then for the rows; rake."""
+        data, domain = learnt.view, learnt.groups.domain
+        sight = Sight.splitting(domain.sizes, fold_codes(learnt.coarse, self.critic_width), split_column(learnt))
+        critic = Critic(sight.width, sight.classes)
+        known = sight.moments(learnt.mixture.shares, learnt.mixture.weights)
+        game = self._game(sight, critic, learnt.coarse, data.rows, known, public)
+        run.progress.phase("pre-training", PRETRAINING_STEPS)
+        for step in range(PRETRAINING_STEPS):
+            game.generator_step(self.learning_rate * schedule(step, PRETRAINING_STEPS, WARM_UP), self.generator_batch)
+            run.progress.advance()
+        if training:
+            noise = self._play(data, sight, critic, game, self.learning_rate * WARM_RATE, run)
+            learnt = replace(learnt, evidence=sharpened(learnt.evidence, sight, game.seen(), noise))
+        run.progress.phase("raking")
+        generator = game.finished(CALIBRATION_DRAWS)
+        tensors, facts = finish(learnt, evenly(generator, domain.sizes), np.random.default_rng(run.seed))
+        if not training:
+            facts["notes"].append(LEFT_OUT)
+        run.progress.spent(data.ledger.spent())
+        tensors |= {f"net_{name}": values for name, values in released(generator).items()}
+        return Fitted(tensors, facts | {"latent": self.latent, "hidden": self.hidden})
+
+    def _fit_cold(self, data: PrivateTable, run: Run, public: torch.Generator) -> Fitted:
+        """Measure the one-way tables, then play with what is left."""
         run.progress.phase("measuring one-way tables")
         one_way = measure_one_way(data, share=self.one_way_share)
-        sizes, public = data.domain.sizes, torch_generator(np.random.default_rng(run.seed))
-        fold = fold_codes(one_way, self.critic_width)
-        critic = Critic(int(fold.max()) + 1)
-        plan = self.plan(data.rows, len(sizes))
-        offsets = torch.tensor(data.domain.offsets)
+        sight = Sight(sizes=data.domain.sizes, fold=fold_codes(one_way, self.critic_width))
+        critic = Critic(sight.width)
+        shares = torch.from_numpy(np.concatenate(one_way)).float()
+        known = sight.moments(shares[None], torch.ones(1))
+        game = self._game(sight, critic, one_way, data.rows, known, public)
+        self._play(data, sight, critic, game, self.learning_rate, run)
+        return Fitted(released(game.finished(CALIBRATION_DRAWS)), {"latent": self.latent, "hidden": self.hidden})
+
+    def _game(
+        self,
+        sight: Sight,
+        critic: Critic,
+        one_way: Sequence[FloatArray],
+        rows: RowCount,
+        known: Tensor,
+        public: torch.Generator,
+    ) -> Game:
+        bias = torch.from_numpy(log_shares(one_way, rows.estimate)).float()
+        generator = Generator(self.latent, self.hidden, bias, public)
+        return Game(sight, critic, generator, torch.from_numpy(np.concatenate(one_way)).float(), known, public)
+
+    def _play(self, data: PrivateTable, sight: Sight, critic: Critic, game: Game, peak: float, run: Run) -> Noise:
+        """DP-SGD of the critic with all that is left of the budget; the generator follows.
+
+        Returns:
+            Noise of the critic's mean.
+        """
+        plan = self.plan(data.rows, len(sight.sizes))
 
         def real_loss(module: nn.Module, codes: Tensor, normals: object) -> Tensor:  # noqa: ARG001 - the core's signature
-            scores: Tensor = module(one_hot(fold[codes + offsets], critic.bilinear.in_features))
+            scores: Tensor = module.score_codes(codes, sight)  # type: ignore[operator]
             return -scores
 
         run.progress.phase("calibrating noise")
         gradients = data.noisy_gradients(critic, real_loss, plan)
         run.progress.spent(data.ledger.spent())
-        game = _Game(self, one_way, fold, critic, gradients.noise_std, data.rows.estimate, public)
         run.progress.phase("training", plan.steps)
-        for step in range(1, plan.steps + 1):
+        total = plan.steps * self.generator_steps
+        for step in range(plan.steps):
             gradients.step()
-            game.critic_step(step)
-            for _ in range(self.generator_steps):
-                game.generator_step(plan.steps * self.generator_steps)
+            game.critic_step(step + 1, gradients.noise_std)
+            for k in range(self.generator_steps):
+                rate = peak * schedule(step * self.generator_steps + k, total, WARM_UP)
+                game.generator_step(rate, self.generator_batch)
             run.progress.advance()
-        return Fitted(game.finished(one_way), {"latent": self.latent, "hidden": self.hidden})
+        drawn = (1 - plan.sample_rate) / (plan.steps * plan.sample_rate * data.rows.rung)
+        return Noise(gradients.noise_std / math.sqrt(2 * plan.steps), drawn)
 
     def plan(self, rows: RowCount, columns: int) -> SgdPlan:
         """Constants of the run, from the row count's rung and the number of columns."""
@@ -159,105 +179,73 @@ class DPGAN:
         return SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
-        """Draw noise, then every column from its softmax."""
-        generator = Generator(
-            int(fitted.facts["latent"]), int(fitted.facts["hidden"]), torch.zeros(domain.width), torch_generator(rng)
-        )
-        generator.load_state_dict({name: torch.from_numpy(values) for name, values in fitted.tensors.items()})
-        source = torch_generator(rng)
-        with torch.no_grad():
-            logits = generator(torch.randn(n_rows, generator.body.in_features, generator=source))
-            uniforms = torch.rand(n_rows, len(domain.sizes), generator=source)
-            parts = logits.split(list(domain.sizes), 1)
-            codes = torch.stack([draw(p.softmax(1), uniforms[:, j]) for j, p in enumerate(parts)], 1)
-        return EncodedTable(domain, codes.numpy().astype(np.int32))
+        """Draw noise, then every column from its softmax; rake after a warm start."""
+        if "groups" in fitted.tensors:
+            tensors = {name[4:]: values for name, values in fitted.tensors.items() if name.startswith("net_")}
+            coarse = coarse_domain(fitted, domain)
+            return finished_rows(fitted, domain, evenly(restored(fitted, tensors), coarse.sizes), n_rows, rng)
+        if "one_way" in fitted.tensors:
+            return independent_rows(fitted, domain, n_rows, rng)
+        generator, source = restored(fitted, fitted.tensors), torch_generator(rng)
+        uniforms = torch.rand(n_rows, generator.body.in_features + len(domain.sizes), generator=source)
+        return EncodedTable(domain, generator.draw_rows(uniforms, domain.sizes).numpy().astype(np.int32))
 
 
-class _Game:
-    """The data-free side: everything here is a function of noisy gradients and paid tables."""
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Of an off-diagonal entry of the critic's mean, as a share of rows.
 
-    def __init__(
-        self,
-        options: DPGAN,
-        one_way: Sequence[FloatArray],
-        fold: Tensor,
-        critic: Critic,
-        noise_std: float,
-        rows: int,
-        public: torch.Generator,
-    ) -> None:
-        self._options, self._critic, self._public = options, critic, public
-        self._sizes = [len(p) for p in one_way]
-        self._target = torch.from_numpy(np.concatenate(one_way)).float()
-        self._fold = torch.zeros(len(fold), critic.bilinear.in_features).scatter_(1, fold[:, None], 1.0)
-        columns = torch.zeros(critic.bilinear.in_features, dtype=torch.long).scatter_(0, fold, column_of(self._sizes))
-        self._mask = (columns[:, None] != columns[None, :]).float()
-        folded = self._fold.T @ self._target
-        self._independent = torch.outer(folded, folded) * self._mask
-        self._real, self._goal = torch.zeros_like(self._mask), self._independent
-        self._noise_std, self._rows = noise_std, rows
-        bias = torch.from_numpy(log_shares(one_way, rows)).float()
-        self._generator = Generator(options.latent, options.hidden, bias, public)
-        self._average = copy.deepcopy(self._generator)
-        self._optimizer = torch.optim.Adam(self._generator.parameters(), lr=options.learning_rate, betas=(0.9, 0.99))
-        self._played = 0
-
-    def critic_step(self, step: int) -> None:
-        """SGD with step size 1/t on the ridge objective: its optimum's real part is the mean of the noisy gradients."""
-        grad = self._critic.bilinear.weight.grad
-        if grad is None:
-            raise AccountingError("the critic has no gradient; draw one before its step")
-        symmetric = -(grad + grad.T) / 2
-        self._real += (symmetric - self._real) / step
-        noise = self._noise_std / math.sqrt(2 * step)
-        if step == 1 or step % 5 == 0:
-            self._goal = (
-                self._independent + shrunk((self._real * self._mask) - self._independent, noise, len(self._sizes)) * self._mask
-            )
-
-    def generator_step(self, total: int) -> None:
-        """One Adam step, of ``total``, against the critic's best response to the current fakes."""
-        rate = self._options.learning_rate * schedule(self._played, total, WARM_UP)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        z = torch.randn(self._options.generator_batch, self._options.latent, generator=self._public)
-        shares = softmaxes(self._generator(z), self._sizes)
-        fakes = shares @ self._fold
-        with torch.no_grad():
-            best = (self._goal - fakes.T @ fakes / len(fakes)) * self._mask
-            self._critic.bilinear.weight.copy_(best)
-        score = 2 * (fakes * (fakes.detach() @ best)).sum(1).mean()  # gradient of E_fake f for a symmetric W
-        loss = (shares.mean(0) - self._target).square().sum() * ONE_WAY_WEIGHT - score
-        self._optimizer.zero_grad()
-        torch.autograd.backward(100 * loss)
-        self._optimizer.step()
-        self._played += 1
-        keep = min(0.99, self._played / (self._played + 9))
-        with torch.no_grad():
-            for mean, now in zip(self._average.parameters(), self._generator.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
-
-    def finished(self, one_way: Sequence[FloatArray]) -> dict[str, np.ndarray]:
-        """The averaged generator, its output biases moved until its one-way tables are the paid ones."""
-        with torch.no_grad():
-            z = torch.randn(CALIBRATION_DRAWS, self._options.latent, generator=self._public)
-            parts = self._average(z).split(self._sizes, 1)
-            targets = [torch.from_numpy(p).float() for p in one_way]
-            shift = torch.cat([matching_bias(part, t) for part, t in zip(parts, targets, strict=True)])
-            self._average.out.bias.add_(shift)
-        return {name: values.numpy() for name, values in self._average.state_dict().items()}
-
-
-def shrunk(excess: Tensor, noise_std: float, columns: int, strength: float = 100.0) -> Tensor:
-    """Shrink the eigenvalues of a noisy symmetric matrix by what noise alone would show.
-
-    Symmetric noise of standard deviation ``s`` has eigenvalues up to ``tau = 2 s sqrt(width)``: ``e`` becomes
-    ``sign(e) sqrt(e^2 - tau^2)`` (zero inside). Where noise is small next to the critic's scale, ``tau`` is reduced further,
-    as the generator's low rank regularises by itself.
+    Attributes:
+        sd: Standard deviation of the privacy noise.
+        drawn: Variance from sampling rows, per unit of the share itself.
     """
-    values, vectors = torch.linalg.eigh(excess)
-    tau = 2 * noise_std * math.sqrt(len(values))
-    tau *= min(1.0, strength * tau / columns)
-    kept = values.sign() * (values.square() - tau * tau).clamp_min(0).sqrt()
-    matrix: Tensor = (vectors * kept) @ vectors.T
-    return matrix
+
+    sd: float
+    drawn: float
+
+
+def sharpened(evidence: Evidence, sight: Sight, seen: Tensor, noise: Noise) -> Evidence:
+    """Tables of pairs together with what the noisy critic says of the same cells, by inverse variance. Post-processing."""
+    if len(torch.unique(sight.fold)) < len(sight.fold) - max(sight.classes - 1, 0):
+        return evidence  # codes share positions, so that cells are not seen apart
+    moments, places = seen.double().numpy(), np.split(sight.fold.numpy(), np.cumsum(sight.sizes)[:-1])
+    tables = []
+    for table in evidence.tables:
+        *pair, last = table.columns
+        if len(pair) == 2 and last == sight.split:
+            found = np.moveaxis(moments[:, places[pair[0]]][:, :, places[pair[1]]], 0, -1)
+        elif len(pair) == 1 and sight.split not in table.columns:
+            found = moments[:, places[pair[0]]][:, :, places[last]].sum(0)
+        else:
+            tables.append(table)
+            continue
+        classes = sight.classes if len(pair) == 1 else 1
+        variance = classes * noise.sd**2 + noise.drawn * np.maximum(found, 0)
+        own = np.broadcast_to(table.sd, table.shares.shape) ** 2
+        shares = (table.shares * variance + found * own) / (variance + own)
+        tables.append(Table(columns=table.columns, shares=shares, sd=np.sqrt(variance * own / (variance + own))))
+    return Evidence(domain=evidence.domain, rows=evidence.rows, tables=tuple(tables))
+
+
+def split_column(learnt: Learnt) -> int:
+    """The class target whose classes the tables were measured for, or -1."""
+    return next((table.columns[2] for table in learnt.evidence.tables if len(table.columns) == 3), -1)
+
+
+def evenly(generator: Generator, sizes: tuple[int, ...]) -> Draw:
+    """Rows of the generator from evenly spread uniform numbers."""
+    width = generator.body.in_features + len(sizes)
+    return lambda rows, rng: generator.draw_rows(even_uniforms(rows, width, rng), sizes)
+
+
+def released(generator: Generator) -> dict[str, np.ndarray]:
+    """Its weights by name."""
+    return {name: values.numpy() for name, values in generator.state_dict().items()}
+
+
+def restored(fitted: Fitted, arrays: dict[str, np.ndarray]) -> Generator:
+    """A generator with released weights."""
+    width = len(arrays["out.bias"])
+    generator = Generator(int(fitted.facts["latent"]), int(fitted.facts["hidden"]), torch.zeros(width), torch.Generator())
+    generator.load_state_dict({name: torch.from_numpy(values) for name, values in arrays.items()})
+    return generator

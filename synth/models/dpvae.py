@@ -1,17 +1,13 @@
-"""DP-VAE: encoder and decoder trained with DP-SGD on the per-row evidence lower bound.
+"""DP-VAE: encoder, prior and decoder learn from rows of the measured mixture, then from the rows themselves by DP-SGD.
 
-Encoder: one-hot row to the mean and scale of a normal latent. Decoder: logits of every column from the latent, plus a
-masked linear skip from the columns before it, so the likelihood is autoregressive given the latent (as in PixelVAE, Gulrajani
-et al. 2017, arXiv:1611.05013): the latent carries what a linear conditional cannot. Prior: a mixture of normals learnt inside
-the same bound (Tomczak and Welling 2018, arXiv:1705.07120, on why a fixed one costs). Numbers enter as bins, so all
-likelihoods are categorical; output biases start at the paid one-way tables and, after training, are moved until the model's
-one-way tables are the paid ones (post-processing).
+Numbers enter as bins, so all likelihoods are categorical. Cold (without the warm start), output biases start at the paid
+one-way tables and DP-SGD learns everything else. Either way, after training, biases are moved until the model's one-way
+tables are the paid ones; after a warm start its rows are raked as well (all post-processing).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,155 +16,20 @@ from torch import Tensor, nn
 
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.nets.tabular import (
-    CALIBRATION_DRAWS,
-    column_of,
-    draw,
-    fold_codes,
-    matching_bias,
-    one_hot,
-    schedule,
-    torch_generator,
-)
+from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
+from synth.models.nets.autoregressive import even_uniforms, smooth_bases
+from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, torch_generator
+from synth.models.nets.vae import VAE, Shape
 from synth.models.one_way import log_shares, measure_one_way
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import Normals, SgdPlan
-from synth.privacy.layers import MaskedLinear, RowParameter
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
-WARM_UP = 10
 MAX_WEIGHTS = 1_500_000  # of the skip layer
-REFERENCE_NOISE = 7e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
-LOG_2PI = math.log(2 * math.pi)
-
-
-class VAE(nn.Module):
-    """Encoder, mixture prior and autoregressive decoder over ``width`` one-hot outputs and ``inputs`` folded inputs."""
-
-    def __init__(self, shape: Shape, bias: Tensor, public: torch.Generator) -> None:
-        """Start near the independent columns that ``bias`` (width,) describes."""
-        super().__init__()
-        self.shape = shape
-        latent = shape.latent
-        self.encoder = nn.Linear(shape.inputs, 2 * latent)
-        self.decoder = nn.Linear(latent, shape.width, bias=False)
-        self.skip = MaskedLinear(shape.mask(), bias=False)
-        self.means = RowParameter(torch.randn(shape.components, latent, generator=public) * 0.5)
-        self.scales = RowParameter(torch.zeros(shape.components, latent))
-        self.weights = RowParameter(torch.zeros(shape.components))
-        self.register_buffer("bias", bias)
-        self.bias: Tensor
-        with torch.no_grad():
-            columns = len(shape.sizes)
-            self.encoder.weight.copy_(torch.randn(self.encoder.weight.shape, generator=public) * 0.3 / math.sqrt(columns))
-            self.encoder.bias.zero_()
-            self.encoder.bias[latent:] = -1.0
-            self.decoder.weight.copy_(torch.randn(self.decoder.weight.shape, generator=public) * 0.3 / math.sqrt(latent))
-
-    def forward(self, x: Tensor, outputs: Tensor, normals: Normals) -> Tensor:
-        """Negative evidence lower bound of each row.
-
-        Args:
-            x: Folded one-hot rows, shape (rows, inputs).
-            outputs: Position of each column's code, shape (rows, columns).
-            normals: Secret standard normal draws.
-
-        Returns:
-            Shape (rows,), in nats.
-        """
-        latent = self.shape.latent
-        encoded = self.encoder(x)
-        mean, log_scale = encoded[:, :latent], encoded[:, latent:].clamp(-6, 3)
-        noise = normals((len(x), latent))
-        z = mean + noise * log_scale.exp()
-        log_q = -(0.5 * noise.square() + log_scale + 0.5 * LOG_2PI).sum(1)
-        logits = self.bias + self.decoder(z) + self.skip(x)
-        log_p = torch.stack([part.logsumexp(1) for part in logits.split(list(self.shape.sizes), 1)], 1)
-        bound: Tensor = (log_p - logits.gather(1, outputs)).sum(1) + log_q - self.log_prior(z)
-        return bound
-
-    def log_prior(self, z: Tensor) -> Tensor:
-        """Log density of the mixture at ``z``, shape (rows,)."""
-        rows = len(z)
-        means, scales = self.means(rows), self.scales(rows).clamp(-4, 3)
-        each = -(0.5 * ((z[:, None, :] - means) / scales.exp()).square() + scales + 0.5 * LOG_2PI).sum(2)
-        mixed: Tensor = (each + self.weights(rows).log_softmax(1)).logsumexp(1)
-        return mixed
-
-    def draw_latents(self, rows: int, source: torch.Generator) -> Tensor:
-        """Latents from the prior, shape (rows, latent)."""
-        which = torch.multinomial(self.weights.value.softmax(0), rows, replacement=True, generator=source)
-        noise = torch.randn(rows, self.shape.latent, generator=source)
-        return self.means.value[which] + noise * self.scales.value.clamp(-4, 3).exp()[which]
-
-    def draw_rows(self, rows: int, source: torch.Generator, targets: Sequence[Tensor] | None = None) -> Tensor:
-        """Codes column by column, shape (rows, columns), in schema order.
-
-        With ``targets`` (one distribution per column) each output bias is first moved so that the column's mean
-        probability, given the columns drawn before it, is its target.
-        """
-        shape = self.shape
-        logits = self.bias + self.decoder(self.draw_latents(rows, source))
-        uniforms = torch.rand(rows, len(shape.sizes), generator=source)
-        skip = (self.skip.weight * self.skip.mask).T.contiguous()
-        codes = torch.zeros(rows, len(shape.sizes), dtype=torch.long)
-        for j in shape.order():
-            low, high = shape.offsets[j], shape.offsets[j] + shape.sizes[j]
-            if targets is not None:
-                shift = matching_bias(logits[:, low:high], targets[j])
-                self.bias[low:high] += shift
-                logits[:, low:high] += shift
-            codes[:, j] = draw(logits[:, low:high].softmax(1), uniforms[:, j])
-            logits += skip[shape.fold[codes[:, j] + low]]
-        return codes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """Sizes of a network; everything public.
-
-    Attributes:
-        sizes: Codes per column.
-        target: Column that is drawn last, or -1.
-        fold: Input position of each output position, shape (width,).
-        latent: Size of the latent.
-        components: Of the prior.
-    """
-
-    sizes: tuple[int, ...]
-    target: int
-    fold: Tensor
-    latent: int
-    components: int
-
-    @property
-    def width(self) -> int:
-        """Output positions."""
-        return sum(self.sizes)
-
-    @property
-    def inputs(self) -> int:
-        """Input positions."""
-        return int(self.fold.max()) + 1
-
-    @property
-    def offsets(self) -> list[int]:
-        """First output position of each column."""
-        return [int(v) for v in np.cumsum((0, *self.sizes[:-1]))]
-
-    def order(self) -> list[int]:
-        """Columns as they are drawn: as in the schema, the target last."""
-        rest = [j for j in range(len(self.sizes)) if j != self.target]
-        return rest if self.target < 0 else [*rest, self.target]
-
-    def mask(self) -> Tensor:
-        """Which inputs an output may see: those of columns drawn before its own; shape (width, inputs)."""
-        rank = torch.empty(len(self.sizes), dtype=torch.long)
-        rank[torch.tensor(self.order())] = torch.arange(len(self.sizes))
-        of_output = rank[column_of(self.sizes)]
-        of_input = torch.zeros(self.inputs, dtype=torch.long).scatter_(0, self.fold, of_output)
-        return (of_input[None, :] < of_output[:, None]).float()
+REFERENCE_NOISE = 7e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1, cold)
+WARM_RATE = 0.5  # of that rate after a warm start, which leaves less to learn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +37,12 @@ class DPVAE:
     """Variational autoencoder, encoder and decoder under DP-SGD.
 
     Attributes:
-        steps: DP-SGD steps; ``None``: 60 to 400, more with more epsilon.
-        batch_size: Rows a Poisson sample is expected to have; ``None``: 1/32 of the rows, at least 1,024.
-        one_way_share: Part of the Gaussian budget for the one-way tables.
+        warm_start: Measure tables of pairs first, learn from a mixture fitted to them, and rake.
+        table_share: Part of the Gaussian budget for tables of pairs, with a warm start.
+        steps: DP-SGD steps; ``None``: 60 to 400 (warm: 100 to 400), more with more epsilon.
+        batch_size: Rows a Poisson sample is expected to have; ``None``: 1/32 of the rows, at least 1,024 (warm: an eighth,
+            1,024 to 8,192).
+        one_way_share: Part of the Gaussian budget for the one-way tables, without a warm start.
         learning_rate: Peak rate of SGD with momentum 0.9; warm-up and cosine decay around it. ``None``: less where the
             noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
@@ -186,6 +50,8 @@ class DPVAE:
         components: Normals in the prior.
     """
 
+    warm_start: bool = True
+    table_share: float = TABLE_SHARE
     steps: int | None = None
     batch_size: int | None = None
     one_way_share: float = 0.1
@@ -198,6 +64,7 @@ class DPVAE:
         require_within(
             self,
             {
+                "table_share": (0.05, 0.7),
                 "steps": (1, 1_000_000),
                 "batch_size": (1, 1e9),
                 "one_way_share": (1e-3, 0.9),
@@ -209,68 +76,123 @@ class DPVAE:
         )
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
+        """Tables and mixture, or one-way tables alone; then train with what is left."""
+        public = torch_generator(np.random.default_rng(run.seed))
+        if not self.warm_start:
+            return self._fit_cold(data, run, public)
+        budget = data.ledger.budget.epsilon, data.ledger.working_delta
+        training = trains(data.rows, *budget, len(data.domain.names), table_share=self.table_share)
+        learnt = measure(data, run, share=self.table_share if training else None, source=public)
+        return learnt if isinstance(learnt, Fitted) else self._fit_warm(learnt, run, public, training=training)
+
+    def _fit_warm(self, learnt: Learnt, run: Run, public: torch.Generator, *, training: bool) -> Fitted:
+        """Learn from the mixture, then from the rows; rake."""
+        data, domain = learnt.view, learnt.groups.domain
+        model = self._warm_model(domain, learnt.log_shares(), public)
+
+        def normals(size: tuple[int, ...]) -> Tensor:
+            return torch.randn(size, generator=public)
+
+        pretrain(model, lambda codes: model.row_losses(codes, normals), learnt, run, public)
+        if training:
+            plan = self.plan(data.rows, data.ledger.budget.epsilon, len(domain.names))
+            run.progress.phase("calibrating noise")
+            gradients = data.noisy_gradients(model, row_loss, plan)
+            run.progress.spent(data.ledger.spent())
+            peak = self._peak_rate(logit_noise(gradients, plan, len(domain.sizes)))
+            descend(model, gradients, plan, peak, run)
+        run.progress.phase("raking")
+        rng = np.random.default_rng(run.seed)
+        targets = [torch.from_numpy(p).float() for p in learnt.coarse]
+        model.draw_rows(even_uniforms(CALIBRATION_DRAWS, model.uniforms_per_row(), rng), targets)
+        tensors, facts = finish(learnt, evenly(model), rng)
+        if not training:
+            facts["notes"].append(LEFT_OUT)
+        run.progress.spent(data.ledger.spent())
+        return Fitted(tensors | {f"net_{name}": values for name, values in released(model).items()}, facts)
+
+    def _fit_cold(self, data: PrivateTable, run: Run, public: torch.Generator) -> Fitted:
         """Measure the one-way tables, then train with what is left."""
         run.progress.phase("measuring one-way tables")
         one_way = measure_one_way(data, share=self.one_way_share)
-        domain, public = data.domain, torch_generator(np.random.default_rng(run.seed))
+        domain = data.domain
         room = max(2 * len(domain.sizes), min(768, MAX_WEIGHTS // domain.width))
         shape = self._shape(domain, fold_codes(one_way, room))
         model = VAE(shape, torch.from_numpy(log_shares(one_way, data.rows.estimate)).float(), public)
-        plan = self.plan(data.rows, data.ledger.budget.epsilon)
-        offsets = torch.tensor(shape.offsets)
-
-        def row_loss(module: nn.Module, codes: Tensor, normals: Normals) -> Tensor:
-            outputs = codes + offsets
-            losses: Tensor = module(one_hot(shape.fold[outputs], shape.inputs), outputs, normals)
-            return losses
-
+        plan = self.plan(data.rows, data.ledger.budget.epsilon, len(domain.names))
         run.progress.phase("calibrating noise")
         gradients = data.noisy_gradients(model, row_loss, plan)
         run.progress.spent(data.ledger.spent())
-        peak = self._peak_rate(gradients.noise_std / math.sqrt(plan.steps), len(domain.sizes))
-        optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
-        run.progress.phase("training", plan.steps)
-        for step in range(plan.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
-            gradients.step()
-            optimizer.step()
-            run.progress.advance()
+        descend(model, gradients, plan, self._peak_rate(logit_noise(gradients, plan, len(domain.sizes))), run)
         run.progress.phase("matching one-way tables")
-        with torch.no_grad():
-            model.draw_rows(CALIBRATION_DRAWS, public, [torch.from_numpy(p).float() for p in one_way])
-            model.skip.weight.mul_(model.skip.mask)
-        tensors = {name: values.numpy() for name, values in model.state_dict().items() if not name.startswith("encoder")}
-        tensors["fold"] = shape.fold.numpy()
-        return Fitted(tensors, {})
+        uniforms = torch.rand(CALIBRATION_DRAWS, model.uniforms_per_row(), generator=public)
+        model.draw_rows(uniforms, [torch.from_numpy(p).float() for p in one_way])
+        return Fitted(released(model) | {"fold": shape.fold.numpy()}, {})
 
-    def _peak_rate(self, noise_std: float, columns: int) -> float:
-        """Rate for a given noise of the mean gradient: a logit sums the noise of one input per column."""
+    def _peak_rate(self, noise: float) -> float:
+        """Rate for a given noise of a logit's mean gradient."""
         if self.learning_rate is not None:
             return self.learning_rate
-        signal = REFERENCE_NOISE / (noise_std * math.sqrt(columns))
-        return min(max(2.0 * math.pow(signal, 0.75), 0.1), 3.0)
+        cold = min(max(2.0 * math.pow(REFERENCE_NOISE / noise, 0.75), 0.1), 3.0)
+        return cold * WARM_RATE if self.warm_start else cold
 
     def _shape(self, domain: Domain, fold: Tensor) -> Shape:
         target = domain.names.index(domain.target) if domain.target is not None else -1
         return Shape(sizes=domain.sizes, target=target, fold=fold, latent=self.latent, components=self.components)
 
-    def plan(self, rows: RowCount, epsilon: float) -> SgdPlan:
-        """Constants of the run, from the row count's rung and epsilon."""
-        steps = self.steps if self.steps is not None else round(min(max(200 * math.sqrt(epsilon), 60), 400))
-        batch = self.batch_size if self.batch_size is not None else max(1024, rows.rung // 32)
-        rate = min(1.0, batch / rows.rung)
-        return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=self.max_grad_norm)
+    def _warm_model(self, domain: Domain, bias: Tensor, public: torch.Generator) -> VAE:
+        basis = torch.block_diag(*smooth_bases(domain))  # type: ignore[no-untyped-call]
+        return VAE(self._shape(domain, torch.arange(domain.width)), bias.clone(), public, basis)
+
+    def plan(self, rows: RowCount, epsilon: float, columns: int = 1) -> SgdPlan:
+        """Constants of the run, from the row count's rung, epsilon and the number of columns."""
+        steps, batch = self.steps, self.batch_size
+        if not self.warm_start:
+            steps = steps if steps is not None else round(min(max(200 * math.sqrt(epsilon), 60), 400))
+            batch = batch if batch is not None else max(1024, rows.rung // 32)
+        return warm_plan(rows, epsilon, columns, steps=steps, batch_size=batch, max_grad_norm=self.max_grad_norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
-        """Draw latents from the prior, then the columns in order."""
-        source = torch_generator(rng)
-        tensors = {name: torch.from_numpy(values) for name, values in fitted.tensors.items()}
-        shape = self._shape(domain, tensors.pop("fold"))
-        model = VAE(shape, tensors["bias"], source)
-        lost = [name for name in model.load_state_dict(tensors, strict=False).missing_keys if not name.startswith("encoder")]
-        if lost:
-            raise ArtifactError("the model lacks weights; copy it again, or fit again")
-        with torch.no_grad():
-            codes = model.draw_rows(n_rows, source)
+        """Draw latents from the prior, then the columns in order; rake after a warm start."""
+        if "groups" in fitted.tensors:
+            tensors = {name[4:]: values for name, values in fitted.tensors.items() if name.startswith("net_")}
+            coarse = coarse_domain(fitted, domain)
+            warm = self._warm_model(coarse, torch.zeros(coarse.width), torch_generator(rng))
+            return finished_rows(fitted, domain, evenly(restored(warm, tensors)), n_rows, rng)
+        if "fold" not in fitted.tensors:
+            return independent_rows(fitted, domain, n_rows, rng)
+        tensors, source = dict(fitted.tensors), torch_generator(rng)
+        cold = VAE(self._shape(domain, torch.from_numpy(tensors.pop("fold"))), torch.zeros(domain.width), source)
+        uniforms = torch.rand(n_rows, cold.uniforms_per_row(), generator=source)
+        codes = restored(cold, tensors).draw_rows(uniforms)
         return EncodedTable(domain, codes.numpy().astype(np.int32))
+
+
+def row_loss(module: nn.Module, codes: Tensor, normals: Normals) -> Tensor:
+    """Negative evidence lower bound of each row, for DP-SGD."""
+    losses: Tensor = module.row_losses(codes, normals)  # type: ignore[operator]
+    return losses
+
+
+def evenly(model: VAE) -> Draw:
+    """Rows of the model from evenly spread uniform numbers."""
+    return lambda rows, rng: model.draw_rows(even_uniforms(rows, model.uniforms_per_row(), rng))
+
+
+def released(model: VAE) -> dict[str, np.ndarray]:
+    """Arrays that drawing needs: all but the encoder."""
+    with torch.no_grad():
+        model.skip.weight.mul_(model.skip.mask)
+    return {name: values.numpy() for name, values in model.state_dict().items() if not name.startswith("encoder")}
+
+
+def restored(model: VAE, arrays: dict[str, np.ndarray]) -> VAE:
+    """The model with released weights.
+
+    Raises:
+        ArtifactError: Some are missing.
+    """
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    if any(not name.startswith("encoder") for name in model.load_state_dict(tensors, strict=False).missing_keys):
+        raise ArtifactError("the model lacks weights; copy it again, or fit again")
+    return model

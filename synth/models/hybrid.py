@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +13,9 @@ from torch import Tensor
 from synth.errors import ArtifactError, RefusedError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.measured.stage import Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
-from synth.models.nets.tabular import CALIBRATION_DRAWS, schedule, torch_generator
-from synth.privacy.accounting import gaussian_mu
+from synth.models.nets.tabular import CALIBRATION_DRAWS, torch_generator
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.vault import PrivateTable
@@ -24,13 +23,7 @@ from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 
-WARM_UP = 10
-PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
 REFERENCE_NOISE = 7.5e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
-MOST_NOISE = 0.3  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
-WIDE = 500  # groups of all columns beyond which pre-training takes half the batch
-WIDE_BATCH = 2.7e6  # most rows in a batch times columns squared: what a step costs
-TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ class Hybrid:
         rake: Whether drawn rows are weighed by the noisy answers.
     """
 
-    table_share: float = 0.35
+    table_share: float = TABLE_SHARE
     steps: int | None = None
     batch_size: int | None = None
     learning_rate: float | None = None
@@ -76,14 +69,14 @@ class Hybrid:
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Measure, fit the mixture, pre-train on its rows, train with what is left, rake."""
         public = torch_generator(np.random.default_rng(run.seed))
-        trains = self.trains(data.rows, data.ledger.budget.epsilon, data.ledger.working_delta, len(data.domain.names))
-        learnt = measure(data, run, share=self.table_share if trains else None, source=public)
+        training = self.trains(data.rows, data.ledger.budget.epsilon, data.ledger.working_delta, len(data.domain.names))
+        learnt = measure(data, run, share=self.table_share if training else None, source=public)
         if isinstance(learnt, Fitted):
             return learnt
         domain = learnt.groups.domain
         model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
-        self._pretrain(model, learnt, run, public)
-        trained = trains and self._train(model, learnt, run)
+        pretrain(model, model, learnt, run, public)
+        trained = training and self._train(model, learnt, run)
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         model.draw_rows(
@@ -96,40 +89,19 @@ class Hybrid:
             model.skip.weight.mul_(model.skip.mask)
         tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
         if not trained and self.private_training:
-            facts["notes"].append("noise would drown a network on this many rows: learnt from tables alone")
+            facts["notes"].append(LEFT_OUT)
         run.progress.spent(data.ledger.spent())
         return Fitted(tensors, facts)
 
     def trains(self, rows: RowCount, epsilon: float, delta: float, columns: int) -> bool:
         """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
-        if not self.private_training:
-            return False
-        parameters = (TYPICAL_GROUPS * columns) ** 2 / 2
-        left = gaussian_mu(epsilon, delta) * math.sqrt(0.8 - self.table_share)
-        return math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
+        return self.private_training and trains(rows, epsilon, delta, columns, table_share=self.table_share)
 
     def _scores(self, learnt: Learnt) -> Tensor | None:
         domain = learnt.groups.domain
         if domain.target is None or not self.target_products:
             return None
         return target_scores(domain, learnt.coarse, target_means(learnt))
-
-    def _pretrain(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator) -> None:
-        """Teach the net what the mixture knows; no row is touched."""
-        rows, steps, batch, rate = PRETRAINING
-        domain = learnt.groups.domain
-        uniforms = torch.rand(rows, len(domain.sizes) + 1, generator=public)
-        drawn = learnt.mixture.draw_rows(domain, uniforms)
-        optimizer = torch.optim.Adam(model.parameters(), lr=rate)
-        run.progress.phase("pre-training", steps)
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * schedule(step, steps, WARM_UP)
-            chosen = drawn[torch.randint(rows, (batch if domain.width < WIDE else batch // 2,), generator=public)]
-            optimizer.zero_grad()
-            torch.autograd.backward(model(chosen).mean())
-            optimizer.step()
-            run.progress.advance()
 
     def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> bool:
         """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing."""
@@ -141,27 +113,16 @@ class Hybrid:
         except RefusedError:
             return False
         run.progress.spent(data.ledger.spent())
-        noise = gradients.noise_std / math.sqrt(plan.steps) * math.sqrt(len(data.domain.sizes))
+        noise = logit_noise(gradients, plan, len(data.domain.sizes))
         peak = self.learning_rate
         if peak is None:
             peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
-        optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
-        run.progress.phase("training", plan.steps)
-        for step in range(plan.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
-            gradients.step()
-            optimizer.step()
-            run.progress.advance()
+        descend(model, gradients, plan, peak, run)
         return True
 
-    def plan(self, rows: RowCount, epsilon: float, columns: int) -> SgdPlan:
+    def plan(self, rows: RowCount, epsilon: float, columns: int = 1) -> SgdPlan:
         """Constants of the run, from the row count's rung, epsilon and the number of columns."""
-        steps = self.steps if self.steps is not None else round(min(max(200 * math.sqrt(epsilon), 100), 400))
-        most = int(min(max(WIDE_BATCH / columns**2, 1024), 8192))
-        batch = self.batch_size if self.batch_size is not None else min(max(1024, rows.rung // 8), most)
-        rate = min(1.0, batch / rows.rung)
-        return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=self.max_grad_norm)
+        return warm_plan(rows, epsilon, columns, steps=self.steps, batch_size=self.batch_size, max_grad_norm=self.max_grad_norm)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw the columns in turn; rake."""

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, softmaxes, torch_generator
+from synth.models.nets.tabular import column_of, draw, fold_codes, matching_bias, one_hot, schedule, softmaxes, torch_generator
 
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=6)
 
@@ -94,3 +94,11 @@ def test_matching_bias_empties_what_is_empty():
     mean = (logits + matching_bias(logits, torch.tensor([0.0, 1.0, 0.0]))).softmax(1).mean(0)
     assert mean[1] > 0.999
     assert torch.isfinite(matching_bias(logits, torch.tensor([0.0, 1.0, 0.0]))).all()
+
+
+def test_the_schedule_warms_up_and_cools_down():
+    rates = [schedule(s, 100, 10) for s in range(100)]
+    assert rates[0] < 0.11
+    assert max(rates) == pytest.approx(1.0, abs=0.03)
+    assert rates[-1] == pytest.approx(0.05, abs=0.01)
+    assert rates[20:] == sorted(rates[20:], reverse=True)

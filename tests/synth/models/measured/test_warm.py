@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from synth.models.base import Run
+from synth.models.measured.warm import descend, trains, warm_plan
+from synth.privacy.budget import RowCount, declared_rows
+from synth.privacy.dpsgd import SgdPlan
+
+
+def test_training_needs_rows_and_budget():
+    def rule(rows, epsilon, columns=15):
+        return trains(declared_rows(rows), epsilon, 1e-5, columns, table_share=0.35)
+
+    assert rule(40_000, 1.0)
+    assert not rule(500, 1.0)
+    assert not rule(40_000, 0.01)
+    assert rule(4_000, 3.0, columns=5)
+    assert not rule(4_000, 3.0, columns=100)
+
+
+def test_rules_depend_on_public_figures_only():
+    one, two = (RowCount(estimate=e, rung=40_000, highest=44_000, public=False) for e in (38_000, 43_000))
+    first, second = (warm_plan(r, 1.0, steps=None, batch_size=None, max_grad_norm=1.0) for r in (one, two))
+    assert (first.steps, first.sample_rate, first.max_grad_norm) == (second.steps, second.sample_rate, second.max_grad_norm)
+    assert first.divisor == pytest.approx(first.sample_rate * 38_000)
+    decisions = {
+        trains(r, e, 1e-5, 15, table_share=0.35) == trains(one, e, 1e-5, 15, table_share=0.35)
+        for r in (one, two)
+        for e in (0.01, 0.1, 0.3, 1.0)
+    }
+    assert decisions == {True}
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(500, 500), (4_000, 1024), (40_000, 5_000), (1_000_000, 8_192)])
+def test_batches_are_an_eighth_within_bounds(rows, batch):
+    plan = warm_plan(declared_rows(rows), 1.0, steps=None, batch_size=None, max_grad_norm=1.0)
+    assert plan.sample_rate * rows == pytest.approx(batch)
+    assert warm_plan(declared_rows(rows), 1.0, steps=3, batch_size=10, max_grad_norm=2.0).steps == 3
+
+
+class Downhill:
+    """Stands in for paid gradients: those of ``(w - 3)^2``."""
+
+    def __init__(self, model):
+        self.model, self.steps = model, 0
+
+    def step(self):
+        self.steps += 1
+        self.model.weight.grad = 2 * (self.model.weight.detach() - 3)
+
+
+def test_all_paid_steps_are_taken_downhill():
+    model = torch.nn.Linear(1, 1, bias=False)
+    gradients = Downhill(model)
+    descend(model, gradients, SgdPlan(steps=60, sample_rate=1.0, divisor=1.0), 0.05, Run())
+    assert gradients.steps == 60
+    assert model.weight.item() == pytest.approx(3.0, abs=0.2)
