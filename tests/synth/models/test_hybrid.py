@@ -11,7 +11,7 @@ from synth.errors import ArtifactError, InputError
 from synth.models import hybrid
 from synth.models.base import Fitted, Run
 from synth.models.hybrid import Hybrid, target_means
-from synth.models.measured import stage
+from synth.models.measured import stage, warm
 from synth.models.measured.evidence import Evidence, Table
 from synth.models.measured.mixture import MixturePlan
 from synth.privacy.budget import Budget, RowCount, declared_rows
@@ -26,7 +26,7 @@ def quick(monkeypatch):
     plan = MixturePlan(components=60, rank=6, steps=80)
     monkeypatch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
     monkeypatch.setattr(stage, "pool_size", lambda tables: 8192)
-    monkeypatch.setattr(hybrid, "PRETRAINING", (8000, 60, 512, 0.03))
+    monkeypatch.setattr(warm, "PRETRAINING", (8000, 60, 512, 0.03))
     monkeypatch.setattr(hybrid, "CALIBRATION_DRAWS", 4096)
 
 
