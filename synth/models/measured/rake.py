@@ -73,12 +73,13 @@ class Features:
         return Features(columns, strides, offsets, int(sum(sizes)), product_columns, product_signs)
 
     def index(self, codes: Tensor) -> Tensor:
-        """Cells of rows, shape (rows, tables), int64."""
-        out = torch.from_numpy(self.offsets).repeat(len(codes), 1)
+        """Cells of rows, shape (tables, rows), int64."""
+        by_column = codes.T.contiguous()
+        out = torch.from_numpy(self.offsets)[:, None].repeat(1, len(codes))
         for t in range(len(self.offsets)):
             for column, stride in zip(self.columns[t].tolist(), self.strides[t].tolist(), strict=True):
                 if column >= 0:
-                    out[:, t] += codes[:, column] * stride
+                    out[t].add_(by_column[column], alpha=stride)
         return out
 
     def values(self, codes: Tensor, domain: Domain) -> Tensor:
@@ -162,12 +163,12 @@ def fit_multipliers(codes: Tensor, evidence: Evidence, products: Products | None
 
 def _scores(index: Tensor, values: Tensor, multipliers: Tensor) -> Tensor:
     cells = len(multipliers) - values.shape[1]
-    return -multipliers[:cells][index].sum(1) - values @ multipliers[cells:]
+    return -multipliers[:cells][index].sum(0) - values @ multipliers[cells:]
 
 
 def _shares(weights: Tensor, index: Tensor, values: Tensor, cells: int) -> Tensor:
     """Weighted share of every cell, then weighted mean of every product."""
-    spread = weights[:, None].expand(index.shape).reshape(-1)
+    spread = weights.expand(index.shape).reshape(-1)
     return torch.cat([torch.bincount(index.flatten(), weights=spread, minlength=cells), weights @ values])
 
 

@@ -50,7 +50,7 @@ def test_cells_are_numbered_end_to_end():
     features = Features.of(SUBSETS, None, DOMAIN)
     assert features.cells == 3 + 12 + 24
     codes = rows(200)
-    index = features.index(codes).numpy()
+    index = features.index(codes).numpy().T
     a, b, y = codes.numpy().T
     assert index[:, 0].tolist() == a.tolist()
     assert index[:, 1].tolist() == (3 + a * 4 + b).tolist()
