@@ -7,10 +7,12 @@ import importlib
 import importlib.util
 import typing
 from types import MappingProxyType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from synth.errors import InputError
-from synth.models.base import Synthesizer
+
+if TYPE_CHECKING:
+    from synth.models.base import Synthesizer
 
 SYNTHESIZERS = MappingProxyType(
     {

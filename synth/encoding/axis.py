@@ -68,7 +68,7 @@ def make_axis(column: Column, bounds: tuple[float, float], cells: int = FINE_CEL
         low, high = np.floor(low / step + 1e-9) * step, np.ceil(high / step - 1e-9) * step
     values = round((high - low) / step) + 1 if step else None
     if high <= low:
-        edges = np.array([low - 0.5, low + 0.5])
+        edges = np.array([min(low - 0.5, np.nextafter(low, -np.inf)), max(low + 0.5, np.nextafter(low, np.inf))])
     elif values is not None and values <= cells:
         edges = low + step * (np.arange(values + 1) - 0.5)
     elif column.kind is Kind.DATETIME:

@@ -93,3 +93,12 @@ def test_room_counts_grid_values():
     assert axis.room().sum() == 75_001
     assert not make_axis(Column(name="x", kind=Kind.INTEGER), (0, 1000)).wide
     assert not make_axis(Column(name="x", kind=Kind.FLOAT), (3.0, 3.0)).wide
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 2.0**53, -(2.0**62), 1e300])
+def test_a_single_value_has_one_cell_however_large(value):
+    """Half a unit on either side is no distance between floats beyond 2^53."""
+    for kind in (Kind.FLOAT, Kind.INTEGER):
+        axis = make_axis(Column(name="x", kind=kind), (value, value))
+        assert axis.cells == 1
+        assert axis.edges[0] < axis.low == axis.high < axis.edges[1]
