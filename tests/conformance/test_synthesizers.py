@@ -114,7 +114,7 @@ def fitted(name, frame, schema, *, epsilon=EPSILON, delta=1e-5, seed=0, options=
     table, codec = prepare(open_frame(frame, schema, book), Silent())
     with pytest.MonkeyPatch.context() as patch:
         if options is None:  # what is no option, but takes the seconds
-            patch.setattr("synth.models.hybrid.PRETRAINING", (8_000, 60, 512, 0.03))
+            patch.setattr("synth.models.measured.warm.PRETRAINING", (8_000, 60, 512, 0.03))
             plan = MixturePlan(components=100, rank=8, steps=80)
             patch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
         found = model.fit(table, Run(seed=seed))

@@ -49,9 +49,9 @@ def test_bad_variants(text, words):
 
 
 def test_unknown_models():
-    for name in ("dpvae", *PEERS):
+    for name in ("hybrid", *PEERS):
         check_model(name)
-    with pytest.raises(InputError, match=f"choose from dpvae.*peers are.*{next(iter(PEERS))}"):
+    with pytest.raises(InputError, match=f"choose from hybrid.*peers are.*{next(iter(PEERS))}"):
         check_model("nope")
 
 
