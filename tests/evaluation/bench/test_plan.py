@@ -83,18 +83,18 @@ def test_only_showing_shows_what_is_asked_for(capsys, tmp_path):
     run_plan(Plan(only_show=True, results=path), print)
     out = capsys.readouterr().out
     assert "times plain" in out
-    assert "randhie" in out
-    run_plan(Plan(only_show=True, results=path, datasets=("adult",), models=("dpgan",)), print)
+    assert "houses" in out
+    run_plan(Plan(only_show=True, results=path, datasets=("adult",), models=("marginal",)), print)
     out = capsys.readouterr().out
-    assert "| adult | 1 | 1e-05 | `dpgan` | 5 |" in out
-    assert "randhie" not in out
-    assert "dpvae" not in out
+    assert "| adult | 1 | 1e-05 | `marginal` |" in out
+    assert "houses" not in out
+    assert "`hybrid`" not in out
 
 
 def test_a_drawing(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     run_plan(Plan(only_show=True, results=RESULTS / "quality.jsonl", plot=tmp_path / "q.svg"), print)
-    assert "dpgan" in (tmp_path / "q.svg").read_text()
+    assert "hybrid" in (tmp_path / "q.svg").read_text()
     with pytest.raises(InputError):
         run_plan(Plan(only_show=True, plot=tmp_path / "q.png"), print)
     capsys.readouterr()
