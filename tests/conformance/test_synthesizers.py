@@ -30,7 +30,7 @@ EPSILON = 6.0
 SMALL = {"steps": 3, "generator_steps": 2, "hidden": 16, "batch_size": 600, "generator_batch": 64,
          "rounds": 2, "iterations": 50}  # fmt: skip
 TRAINED = ("hybrid", "dpvae", "dpgan")
-MEASURED = ("hybrid", "marginal")
+MEASURED = ("hybrid", "marginal", "dpvae", "dpgan")
 NAMES = tuple(SYNTHESIZERS)
 
 EVERY_KIND = Schema(
