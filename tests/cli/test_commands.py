@@ -109,7 +109,6 @@ def test_quiet_is_silent_on_the_side(synth, tmp_path, data, model):
     assert synth("sample", model, "-n", 5, "-o", tmp_path / "s.csv", "-q").worked().err == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "settings"),
     [("dpvae", ("steps=40",)), ("dpgan", ("steps=40", "generator_steps=2", "hidden=16", "batch_size=1000"))],
