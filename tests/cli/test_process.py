@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def interrupt(arguments, environment, phase, number, delay=0.0):
     watchdog.start()
     for line in process.stderr:
         lines.append(line)
-        if phase in line:
+        if re.search(rf"(?<!-){phase}", line):  # "training" is not "pre-training"
             time.sleep(delay)
             process.send_signal(number)
             break
@@ -124,7 +125,7 @@ STOPS = [
 def test_interrupted_fits(child_environment, ledger_records, tmp_path, large, data, schema, name, phase, number):
     """Exit code 4, one sentence, nothing half-written; what was charged is on record."""
     made = tmp_path / "m.synth"
-    table = (large,) if name == "independent" else (data, "-s", schema, "--set", "steps=400")
+    table = (large,) if name == "independent" else (data, "-s", schema, "--set", "steps=400", "--set", "warm_start=false")
     arguments = ("fit", *table, "-e", "2", "-m", name, "-o", made)
     code, out, err = interrupt(arguments, child_environment, phase, number)
     assert code == 4, err
