@@ -39,13 +39,13 @@ class MixturePlan:
     rank: int = 16
     steps: int = 300
     rate: float = 0.05
-    smooth: float = 80.0
-    ridge: float = 2.0
+    smooth: float = 20.0
+    ridge: float = 0.5
 
     @staticmethod
     def for_budget(signal: float) -> MixturePlan:
         """More dimensions where rows times the Gaussian budget ``mu`` are more."""
-        return MixturePlan(rank=int(np.clip(10 * math.sqrt(signal / 2600), 4, 48)))
+        return MixturePlan(rank=int(np.clip(15 * math.sqrt(signal / 2600), 6, 72)))
 
 
 @dataclass(frozen=True, slots=True)

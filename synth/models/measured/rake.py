@@ -22,6 +22,7 @@ from synth.table import Domain
 
 SLACK = 0.4  # scale of R; 1 would be the noise's own variance
 FINITE = 300.0  # added to R, over the drawn rows: keeps multipliers from fitting those where noise is small
+CLOSE = 10.0  # the same where single columns are levelled
 ROUNDS = 30  # of L-BFGS
 SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
 CHECKED = 16_384  # drawn rows that products are compared with
@@ -94,8 +95,11 @@ class Features:
 
     def weigh(self, codes: Tensor, multipliers: Tensor, domain: Domain) -> Tensor:
         """Weights of rows, shape (rows,), summing to 1."""
-        weights: Tensor = _scores(self.index(codes), self.values(codes, domain), multipliers).softmax(0)
-        return weights
+        return self.score(codes, multipliers, domain).softmax(0)
+
+    def score(self, codes: Tensor, multipliers: Tensor, domain: Domain) -> Tensor:
+        """Logarithms of rows' weights up to a constant, shape (rows,)."""
+        return _scores(self.index(codes), self.values(codes, domain), multipliers)
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Arrays by name."""
@@ -150,15 +154,52 @@ def fit_multipliers(codes: Tensor, evidence: Evidence, products: Products | None
     ridge, goal = torch.from_numpy(slack).float(), torch.from_numpy(wanted).float()
     scale = 1 / torch.sqrt(drawn.abs().clamp_min(1e-6) + ridge)
 
+    base = torch.zeros(len(codes))
+    return features, torch.from_numpy(_solve(base, index, values, goal, ridge, scale)).float() * scale
+
+
+def level(codes: Tensor, features: Features, multipliers: Tensor, evidence: Evidence) -> Tensor:
+    """Multipliers moved until weighted rows agree with the tables of one column, closely. Post-processing.
+
+    Many tables on few rows leave single columns further from what is known about them than the drawn rows were.
+
+    Args:
+        codes: Drawn rows, more than the multipliers were fitted on; shape (rows, columns).
+        features: Of ``fit_multipliers``.
+        multipliers: Of ``fit_multipliers``.
+        evidence: The same as there.
+
+    Returns:
+        Multipliers, same shape.
+    """
+    single = [t for t, table in enumerate(evidence.tables) if len(table.columns) == 1]
+    places = np.concatenate([features.offsets[t] + np.arange(evidence.tables[t].shares.size) for t in single])
+    wanted = np.concatenate([evidence.tables[t].shares.ravel() for t in single])
+    base = torch.cat([features.score(part, multipliers, evidence.domain) for part in torch.split(codes, LEAST_POOL)])
+    index = torch.from_numpy(np.cumsum([0, *(evidence.tables[t].shares.size for t in single[:-1])]))[:, None]
+    index = index + codes.T[[evidence.tables[t].columns[0] for t in single]]
+    goal, ridge = torch.from_numpy(wanted).float(), torch.full((len(wanted),), CLOSE / len(codes))
+    none = torch.empty(len(codes), 0)
+    scale = 1 / torch.sqrt(_shares(base.softmax(0), index, none, len(goal)).clamp_min(1e-6) + ridge)
+    found = torch.from_numpy(_solve(base, index, none, goal, ridge, scale)).float() * scale
+    out = multipliers.clone()
+    out[torch.from_numpy(places)] += found
+    return out
+
+
+def _solve(base: Tensor, index: Tensor, values: Tensor, goal: Tensor, ridge: Tensor, scale: Tensor) -> FloatArray:
+    """Minimise the dual by L-BFGS; multipliers divided by ``scale``."""
+    cells = len(goal) - values.shape[1]
+
     def dual(scaled: FloatArray) -> tuple[float, FloatArray]:
         multipliers = torch.from_numpy(scaled).float() * scale
-        scores = _scores(index, values, multipliers)
-        gap = goal - _shares(scores.softmax(0), index, values, features.cells) + ridge * multipliers
+        scores = base + _scores(index, values, multipliers)
+        gap = goal - _shares(scores.softmax(0), index, values, cells) + ridge * multipliers
         value = scores.double().logsumexp(0) + (multipliers * (goal + 0.5 * ridge * multipliers)).double().sum()
         return float(value), (gap * scale).double().numpy()
 
-    found = minimize(dual, np.zeros(len(goal)), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS})
-    return features, torch.from_numpy(found.x).float() * scale
+    found: FloatArray = minimize(dual, np.zeros(len(goal)), jac=True, method="L-BFGS-B", options={"maxiter": ROUNDS}).x
+    return found
 
 
 def _scores(index: Tensor, values: Tensor, multipliers: Tensor) -> Tensor:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from synth.models.base import Fitted, Run
+from synth.models.measured.denoise import denoise
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
-from synth.models.measured.rake import Features, effective, fit_multipliers, pool_size, resample, striking
+from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, resample, striking
 from synth.models.measured.workload import choose_workload
 from synth.models.one_way import log_shares, measure_one_way, pack, unpack
 from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
@@ -62,9 +63,10 @@ class Learnt:
 
 
 def one_way_share(data: PrivateTable) -> float:
-    """Part of the Gaussian budget for one-way tables: 5 %, more where rows and budget carry little else. Public."""
+    """Part of the Gaussian budget for one-way tables: 5 %, more for more columns, or where little else is carried. Public."""
     signal = data.rows.rung * measurement_mu(data.ledger)
-    return float(np.clip(0.05 * math.sqrt(8000 / signal), 0.05, 0.3))
+    wide = max(1.0, len(data.domain.names) / 15)
+    return float(np.clip(0.05 * math.sqrt(8000 / signal) * wide, 0.05, 0.3))
 
 
 def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, share: float | None) -> Fitted:
@@ -125,7 +127,8 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     plan = MixturePlan.for_budget(rows * mu)
     run.progress.phase("fitting the mixture", plan.steps)
     logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
-    evidence = Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
+    cleared = denoise(tables, ones, groups.domain, work.split)
+    evidence = Evidence(domain=groups.domain, rows=rows, tables=(*cleared, *ones))
     mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
     fitted = mixture.one_way(groups.domain)  # from tables of every size at once, so better than what was measured alone
     ones = [Table(columns=(j,), shares=p, sd=FITTED_SD * spread[j]) for j, p in enumerate(fitted)]
@@ -152,9 +155,11 @@ def finish(
         Tensors and facts of the release.
     """
     domain = learnt.groups.domain
-    pool = draw(pool_size(len(learnt.evidence.tables)), rng)
+    drawn = draw(POOL, rng)
+    pool = drawn[: pool_size(len(learnt.evidence.tables))]
     products = striking(learnt.products, pool, domain)
     features, multipliers = fit_multipliers(pool, learnt.evidence, products)
+    multipliers = level(drawn, features, multipliers, learnt.evidence)
     if not rake:
         multipliers = torch.zeros_like(multipliers)
     kept = effective(features.weigh(pool, multipliers, domain))

@@ -18,7 +18,7 @@ from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 TABLE_SHARE = 0.35  # of the Gaussian budget, for tables of pairs
 WARM_UP = 10
 PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
-MOST_NOISE = 0.3  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
+MOST_NOISE = 0.1  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
 WIDE = 500  # groups of all columns beyond which pre-training takes half the batch
 WIDE_BATCH = 2.7e6  # most rows in a batch times columns squared: what a step costs
 TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the rows

@@ -26,6 +26,7 @@ def quick(monkeypatch):
     plan = MixturePlan(components=60, rank=6, steps=80)
     monkeypatch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
     monkeypatch.setattr(stage, "pool_size", lambda tables: 8192)
+    monkeypatch.setattr(stage, "POOL", 8192)
     monkeypatch.setattr(warm, "PRETRAINING", (8000, 60, 512, 0.03))
     monkeypatch.setattr(hybrid, "CALIBRATION_DRAWS", 4096)
 

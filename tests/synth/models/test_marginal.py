@@ -18,6 +18,7 @@ def quick(monkeypatch):
     plan = MixturePlan(components=60, rank=6, steps=80)
     monkeypatch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
     monkeypatch.setattr(stage, "pool_size", lambda tables: 8192)
+    monkeypatch.setattr(stage, "POOL", 8192)
 
 
 def private(codes, domain, epsilon=5.0):

@@ -105,4 +105,4 @@ def test_only_ordered_codes_have_neighbours():
 def test_more_signal_carries_more_dimensions():
     ranks = [MixturePlan.for_budget(s).rank for s in (1.0, 2600, 26_000, 1e9)]
     assert ranks == sorted(ranks)
-    assert (ranks[0], ranks[1], ranks[-1]) == (4, 10, 48)
+    assert (ranks[0], ranks[1], ranks[-1]) == (6, 15, 72)

@@ -16,6 +16,7 @@ from synth.models.measured.rake import (
     Features,
     effective,
     fit_multipliers,
+    level,
     pool_size,
     resample,
     striking,
@@ -149,3 +150,21 @@ def test_pools_shrink_with_the_number_of_tables(tables, wanted):
     assert size == wanted or (LEAST_POOL <= size <= POOL)
     assert size == LEAST_POOL or size * max(tables, 1) <= MAX_INDICES
     assert size & (size - 1) == 0
+
+
+def test_levelled_rows_agree_with_single_columns():
+    """Tables that contradict single columns pull them away; levelling brings them back, and leaves the rest."""
+    codes = rows(20_000)
+    wrong = np.array([[0.3, 0.02, 0.02, 0.02], [0.3, 0.02, 0.02, 0.02], [0.1, 0.06, 0.06, 0.06]])
+    right = np.array([0.5, 0.3, 0.2])
+    tables = (
+        Table(columns=(0, 1), shares=wrong / wrong.sum(), sd=np.full((3, 4), 0.001)),
+        Table(columns=(0,), shares=right, sd=np.full(3, 0.01)),
+    )
+    evidence = Evidence(domain=DOMAIN, rows=20_000, tables=tables)
+    features, before = fit_multipliers(codes[:8192], evidence, None)
+    after = level(codes, features, before, evidence)
+    shares = [table(codes, (0,), features.weigh(codes, m, DOMAIN).numpy()) for m in (before, after)]
+    assert np.abs(shares[0] - right).sum() > 0.02
+    assert np.abs(shares[1] - right).sum() < 0.002
+    assert torch.equal(before[:12], after[:12])

@@ -33,6 +33,7 @@ def quick(monkeypatch):
     """A small mixture on few rows."""
     plan = MixturePlan(components=60, rank=6, steps=150)
     monkeypatch.setattr(stage, "pool_size", lambda tables: 4096)
+    monkeypatch.setattr(stage, "POOL", 4096)
     monkeypatch.setattr(MixturePlan, "for_budget", staticmethod(lambda signal: plan))
 
 
