@@ -56,6 +56,24 @@ def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> Interva
     return Interval(hits / trials, low, high)
 
 
+def wilson(hits: float, trials: int, confidence: float = 0.95) -> Interval:
+    """A share with its Wilson score interval.
+
+    Args:
+        hits: Successes, from 0 to ``trials``; a fraction stands for a mean share.
+        trials: Independent trials, at least 1.
+        confidence: Coverage of the interval.
+
+    References:
+        Wilson (1927), Journal of the American Statistical Association 22(158).
+    """
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    share = hits / trials
+    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * float(np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)))
+    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
+
+
 def roc_points(positives: FloatArray, negatives: FloatArray) -> tuple[FloatArray, FloatArray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1), each of shape (k,)."""
     cuts = np.unique(np.concatenate([positives, negatives]))[::-1]
@@ -107,3 +125,35 @@ def percentile_interval(value: float, resampled: FloatArray, confidence: float =
     tail = (1.0 - confidence) / 2
     low, high = np.nanquantile(resampled, [tail, 1.0 - tail])
     return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def newcombe(
+    hits: int, trials: int, other_hits: int, other_trials: int, confidence: float = 0.95, *, scale: float = 1.0
+) -> Interval:
+    """The difference of two independent shares, from their Wilson intervals.
+
+    Args:
+        hits: Successes of the first sort.
+        trials: Trials of the first sort, at least 1.
+        other_hits: Successes of the second sort.
+        other_trials: Trials of the second sort, at least 1.
+        confidence: Coverage of the interval.
+        scale: Multiplies the second share, which stays at most 1.
+
+    References:
+        Newcombe (1998), Statistics in Medicine 17(8), method 10.
+    """
+    one = wilson(hits, trials, confidence)
+    two = Interval(*(min(1.0, scale * end) for end in wilson(other_hits, other_trials, confidence)))
+    gap = one.value - two.value
+    down = float(np.hypot(one.value - one.low, two.high - two.value))
+    up = float(np.hypot(one.high - one.value, two.value - two.low))
+    return Interval(gap, max(-1.0, gap - down), min(1.0, gap + up))
+
+
+def mean_interval(values: FloatArray, confidence: float = 0.95) -> Interval:
+    """The mean of independent values in [0, 1] with its normal interval, clipped to [0, 1]."""
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    value = float(values.mean())
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.5
+    return Interval(value, max(0.0, value - z * error), min(1.0, value + z * error))

@@ -101,14 +101,15 @@ def write_report(
     from evaluation import evaluate as run
     from synth.release import atomic_path
 
-    card = None
+    card, measured = None, tuple[tuple[str, ...], ...]()
     if release is not None:
         r = release.receipt
         card = {"model": r.model, "epsilon": r.epsilon, "delta": r.delta, "adjacency": r.adjacency, "unit": r.unit,
                 "rows": r.rows, "created": r.created}  # fmt: skip
+        measured = tuple(tuple(e["target"]) for e in r.events if e.get("what") == "table")
     report = run(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
-        target=target, seed=seed, card=card, progress=progress.phase,
+        target=target, seed=seed, card=card, measured=measured, progress=progress.phase,
     )  # fmt: skip
     with atomic_path(output, force=force) as temporary:
         temporary.write_text(report.to_html(), encoding="utf-8")

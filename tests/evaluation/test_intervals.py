@@ -67,3 +67,28 @@ def test_roc_runs_from_corner_to_corner() -> None:
 def test_percentile_interval_holds_the_value() -> None:
     found = intervals.percentile_interval(0.9, np.array([0.1, 0.2, np.nan]))
     assert found.low <= 0.9 == found.high
+
+
+@pytest.mark.statistical
+def test_newcombe_covers_a_difference() -> None:
+    """2000 draws of a 95 % interval: coverage below 0.925 or above 0.975 has a chance below 1e-6."""
+    rng = np.random.default_rng(5)
+    one, two = rng.binomial(200, 0.3, 2000), rng.binomial(300, 0.1, 2000)
+    ends = [intervals.newcombe(int(a), 200, int(b), 300) for a, b in zip(one, two, strict=True)]
+    assert 0.925 < np.mean([e.low <= 0.2 <= e.high for e in ends]) < 0.975
+
+
+def test_newcombe_scales_the_second_share() -> None:
+    plain, scaled = intervals.newcombe(50, 100, 10, 100), intervals.newcombe(50, 100, 10, 100, scale=4.0)
+    assert plain.value == pytest.approx(0.4)
+    assert scaled.value == pytest.approx(0.1)
+    assert scaled.high - scaled.low > plain.high - plain.low
+    assert intervals.newcombe(0, 10, 10, 10, scale=9.0).value == -1.0
+
+
+@pytest.mark.statistical
+def test_mean_interval_covers() -> None:
+    rng = np.random.default_rng(6)
+    ends = [intervals.mean_interval(rng.beta(2, 3, 300)) for _ in range(2000)]
+    assert 0.925 < np.mean([e.low <= 0.4 <= e.high for e in ends]) < 0.975
+    assert intervals.mean_interval(np.array([0.3])).low == 0.0

@@ -85,7 +85,7 @@ def test_same_seed_same_scores(
     said: list[str] = []
     again = evaluate(real, holdout, fresh, schema, progress=said.append)
     assert again.to_json() == fresh_report.to_json()
-    assert "membership attack" in said
+    assert "attacks" in said
 
 
 def test_typed_and_text_frames_agree(
@@ -98,7 +98,7 @@ def test_typed_and_text_frames_agree(
 def test_without_holdout_gaps_are_explained(real: pd.DataFrame, fresh: pd.DataFrame, schema: Schema) -> None:
     report = evaluate(real, None, fresh, schema)
     assert report.find("membership_trees_auc") is None
-    assert any("attack is left out" in note for note in report.notes)
+    assert any("attacks are left out" in note for note in report.notes)
     assert any("30 %" in note for note in report.notes)
     assert value(report, "tstr_auc") > 0.7
     assert "without a holdout" in report.to_html()

@@ -1,0 +1,105 @@
+"""Known answers: what every attack must say about a copy, about fresh rows, and about a generator that remembers 1 %."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evaluation.attacks.suite import ATTACKS, GUESSING, RANKING, score_attacks
+from evaluation.inputs import prepare
+from evaluation.scores import Score, Section
+from synth.schema import Schema
+
+CARD = {"epsilon": 1.0, "delta": 1e-6}
+
+
+def found(section: Section, name: str) -> Score:
+    return next(score for score in section.scores if score.name == name)
+
+
+@pytest.fixture(scope="module")
+def copied(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> Section:
+    return score_attacks(prepare(real, holdout, real, schema), CARD)
+
+
+@pytest.fixture(scope="module")
+def clean(real: pd.DataFrame, holdout: pd.DataFrame, fresh: pd.DataFrame, schema: Schema) -> Section:
+    return score_attacks(prepare(real, holdout, fresh, schema), CARD)
+
+
+def low(section: Section, name: str) -> float:
+    end = found(section, name).low
+    assert end is not None
+    return end
+
+
+def test_a_copy_is_caught_by_every_attack(copied: Section) -> None:
+    for name in ("trees", "neighbours", "trees_alone", "neighbours_alone"):
+        value = found(copied, f"membership_{name}_auc").value
+        assert value is not None
+        assert value > 0.95, name
+    assert low(copied, "membership_marginals_auc") > 0.6
+    for name in GUESSING:
+        assert low(copied, f"{name}_advantage") > 0.1, name
+    strongest = found(copied, "attack_advantage")
+    assert strongest.bound is not None
+    assert strongest.low is not None
+    assert strongest.low > strongest.bound
+    assert any(note.startswith("Warning: attacks succeed") for note in copied.notes)
+
+
+def test_fresh_rows_score_chance(clean: Section) -> None:
+    for name in RANKING:
+        area = found(clean, f"membership_{name}_auc")
+        assert area.value is not None
+        assert abs(area.value - 0.5) < 5 * 0.0167, name  # standard error of an AUC at chance, 600 people a side
+    for name in GUESSING:
+        gap = found(clean, f"{name}_advantage").value
+        assert gap is not None
+        assert gap < 5 * 0.03, name
+    assert not any(note.startswith("Warning") for note in clean.notes)
+
+
+def test_measured_stands_beside_promised(clean: Section) -> None:
+    for score in clean.scores:
+        assert score.section == "privacy"
+        assert score.bound is not None
+        assert score.ceiling is not None
+        assert score.floor is not None
+    assert found(clean, "attack_advantage").bound == pytest.approx(np.tanh(0.5), abs=1e-5)
+    assert len(clean.tables["Attacks"]) == len(clean.tables["Threat models"]) == len(ATTACKS)
+    assert clean.tables["Threat models"].map(len).to_numpy().min() > 3
+    assert set(clean.tables["Membership attack"]["Attack"]) == set(RANKING)
+
+
+def test_a_generator_that_remembers_one_row_in_a_hundred_is_caught(
+    schema: Schema, people: Callable[[int, int], pd.DataFrame]
+) -> None:
+    """Fresh rows, except that 1 % of the fitted rows are among them, word for word."""
+    real, holdout, fresh = people(4000, 11), people(8000, 12), people(4000, 13)
+    taken = np.random.default_rng(0).choice(4000, 40, replace=False)
+    release = pd.concat([real.iloc[taken], fresh.iloc[40:]], ignore_index=True)
+    section = score_attacks(prepare(real, holdout, release, schema), CARD)
+    rate = found(section, "membership_neighbours_tpr_001")
+    assert rate.value is not None
+    assert rate.bound is not None
+    assert rate.low is not None
+    assert rate.value == pytest.approx(0.01, abs=0.004)
+    assert rate.low > rate.bound > 0.001
+    assert any("found" in note or "nearest neighbours" in note for note in section.notes if note.startswith("Warning"))
+    area = found(section, "membership_neighbours_auc").value
+    assert area is not None
+    assert area < 0.55  # an average over people hides what happened to forty of them
+
+
+def test_few_controls_are_said_to_be_few(clean: Section) -> None:
+    assert any("cannot be set exactly" in note for note in clean.notes)
+
+
+def test_without_a_holdout_the_gap_is_explained(real: pd.DataFrame, schema: Schema) -> None:
+    section = score_attacks(prepare(real, None, real, schema), CARD)
+    assert not section.scores
+    assert "without a holdout" in section.notes[0]
