@@ -56,7 +56,7 @@ def evaluate(
               (("real", real), ("holdout", holdout)) if path is not None}  # fmt: skip
     frames["synthetic"] = read_table(Path(synthetic))
     release = load(model) if model is not None else None
-    facts = _facts(release, schema, frames["real"])
+    facts = read_facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         report = write_report(frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress)
     if as_json:
@@ -66,7 +66,8 @@ def evaluate(
     out.print(f"report: {output}  (contains private information: do not publish)")
 
 
-def _facts(release: Any, schema: str | None, real: Any) -> Any:
+def read_facts(release: Any, schema: str | None, real: Any) -> Any:
+    """Every kind declared: from the model, else from the schema, else guessed from the rows for looking at them only."""
     from dataclasses import replace
 
     from synth.api import read_schema
