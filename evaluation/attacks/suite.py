@@ -81,7 +81,9 @@ def score_attacks(tables: Tables, card: dict[str, Any] | None = None, measured: 
     scenes = set_scenes(tables, measured, bound_of(card))
     if scenes is None:
         reason = "without a holdout" if tables.holdout is None else f"with fewer than {3 * LEAST_PEOPLE} held-out rows"
-        return Section(notes=(f"The attacks are left out: {reason} there are no people known not to be in the table.",))
+        return Section(
+            notes=(f"The membership attack is left out, as are all others: {reason} nobody is known not to be in the table.",)
+        )
     results, details = run_attacks(scenes.release)
     fresh = {name: one(0.95) for name, one in run_attacks(scenes.fresh)[0].items()}
     copied = {name: one(0.95) for name, one in run_attacks(scenes.copied)[0].items()}

@@ -98,7 +98,7 @@ def test_typed_and_text_frames_agree(
 def test_without_holdout_gaps_are_explained(real: pd.DataFrame, fresh: pd.DataFrame, schema: Schema) -> None:
     report = evaluate(real, None, fresh, schema)
     assert report.find("membership_trees_auc") is None
-    assert any("attacks are left out" in note for note in report.notes)
+    assert any("attack is left out" in note for note in report.notes)
     assert any("30 %" in note for note in report.notes)
     assert value(report, "tstr_auc") > 0.7
     assert "without a holdout" in report.to_html()

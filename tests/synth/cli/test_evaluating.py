@@ -104,7 +104,7 @@ def test_demo_in_small(call, tmp_path, monkeypatch):
         return frame.iloc[:2000].reset_index(drop=True) if str(path).endswith("randhie.csv") else frame
 
     monkeypatch.setattr("synth.privacy.ingest.read_table", few)
-    monkeypatch.setattr(evaluating, "write_report", lambda *a, **k: type("R", (), {"scores": (), "notes": ()})())
+    monkeypatch.setattr(evaluating, "write_report", lambda *a, **k: (type("R", (), {"scores": (), "notes": ()})(), None))
     code, out, err = call("demo", "-o", tmp_path / "a demo", "-m", "independent", "-q")
     assert code == 0, err
     assert len(pd.read_csv(tmp_path / "a demo" / "train.csv")) < 2000
