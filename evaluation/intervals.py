@@ -157,3 +157,33 @@ def mean_interval(values: FloatArray, confidence: float = 0.95) -> Interval:
     value = float(values.mean())
     error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.5
     return Interval(value, max(0.0, value - z * error), min(1.0, value + z * error))
+
+
+def tpr_at_fpr(positives: FloatArray, negatives: FloatArray, fpr: float, confidence: float = 0.95) -> Interval:
+    """True positive rate at a false positive rate, with the uncertainty of the threshold in its interval.
+
+    The threshold comes from finitely many negatives, so its own false positive rate is uncertain: that of the k-th
+    largest of n is at most that of a Beta(k, n - k + 1) variable. The limits take a threshold that is surely strict
+    enough (low) or surely loose enough (high), and Clopper-Pearson limits of the positives above it; each of the four
+    tails gets a quarter of the error. With too few negatives to be sure, the low limit is 0.
+
+    Args:
+        positives: Scores of the positive cases, shape (p,).
+        negatives: Scores of the negative cases, shape (n,).
+        fpr: False positive rate, in (0, 1).
+        confidence: Coverage of the interval, at least.
+    """
+    tail = (1.0 - confidence) / 4
+    p, n = len(positives), len(negatives)
+    falling = np.sort(negatives)[::-1]
+    chance = stats.beta.cdf(fpr, np.arange(1, n + 1), n - np.arange(n))  # that threshold k is strict enough
+    strict, loose = np.flatnonzero(chance >= 1.0 - tail), np.flatnonzero(chance <= tail)
+    value = hits_at_fpr(positives, negatives, fpr) / p
+    low, high = 0.0, 1.0
+    if strict.size:
+        hits = int((positives > falling[strict[-1]]).sum())
+        low = float(stats.beta.ppf(tail, hits, p - hits + 1)) if hits else 0.0
+    if loose.size:
+        hits = int((positives >= falling[loose[0]]).sum())
+        high = float(stats.beta.ppf(1.0 - tail, hits + 1, p - hits)) if hits < p else 1.0
+    return Interval(value, min(low, value), max(high, value))

@@ -32,6 +32,7 @@ def class_shares(rows: FloatArray, labels: IntArray, asked: FloatArray, classes:
         trees: How many to grow; two classes weigh the same whatever their numbers.
         seed: Of the splits.
     """
+    rows, asked = _filled(rows, asked)
     total = np.zeros((len(asked), classes))
     for k in range(trees):
         tree = ExtraTreeClassifier(class_weight="balanced" if classes == 2 else None, random_state=seed + k)
@@ -50,14 +51,22 @@ def number_guesses(rows: FloatArray, values: FloatArray, asked: FloatArray, *, t
         trees: How many to grow.
         seed: Of the splits.
     """
+    rows, asked = _filled(rows, asked)
     grown = [
         ExtraTreeRegressor(max_features="sqrt", random_state=seed + k).fit(rows, values).predict(asked) for k in range(trees)
     ]
     return np.asarray(np.median(np.stack(grown), axis=0), dtype=np.float64)
 
 
+def _filled(rows: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gaps below everything known: the trees' own treatment of gaps stops before leaves are pure (scikit-learn 1.9)."""
+    known = np.where(np.isnan(rows), np.inf, rows).min(axis=0)
+    gap = np.where(np.isfinite(known), known - 1.0 - 1e-3 * np.abs(known), 0.0)
+    return np.where(np.isnan(rows), gap, rows), np.where(np.isnan(asked), gap, asked)
+
+
 def learn_features(frames: list[pd.DataFrame], schema: Schema, names: tuple[str, ...]) -> TreeFeatures:
-    """Codes of the categories in all frames, for the named columns alone; gaps stay NaN, which the trees understand."""
+    """Codes of the categories in all frames, for the named columns alone."""
     if not names:
         return TreeFeatures(names=(), codes={})
     both = pd.concat([frame[list(names)] for frame in frames], ignore_index=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.attacks.bounds import Bound
-from evaluation.inputs import Tables
+from evaluation.inputs import OVERLAP_WARNING, Tables, overlap, row_hashes
 from synth.schema import Schema
 
 MAX_TARGETS = 10_000
@@ -75,7 +75,8 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     """Split the holdout and draw targets.
 
     Half of the holdout is the attacker's reference, the other half are the controls. For the scenes that give the scale
-    the holdout is split into thirds: the release, the reference, the controls.
+    the holdout is split into thirds: the release, the reference, the controls. Where the release is the holdout itself,
+    or most of it, the thirds are used as well: controls who are in the release would look like members.
 
     Args:
         tables: Conformed tables.
@@ -92,7 +93,6 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     half, third = len(fresh) // 2, len(fresh) // 3
     others = fresh.iloc[half : half + MAX_TARGETS]
     members = tables.real.iloc[rng.permutation(len(tables.real))[: len(others)]]
-    others = others.iloc[: len(members)]
     main = Scene(
         release=tables.synthetic,
         reference=fresh.iloc[:half],
@@ -116,4 +116,8 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     )
     rest = tables.real.drop(index=members.index).iloc[: max(0, CONTROL_ROWS - len(members))]
     copied = replace(aside, release=pd.concat([members, rest], ignore_index=True))
+    if overlap(tables.synthetic, tables.holdout) > OVERLAP_WARNING:
+        known = np.concatenate([row_hashes(aside.reference), row_hashes(aside.others)])
+        left = tables.synthetic[~np.isin(row_hashes(tables.synthetic), known)]
+        main = replace(aside, release=left if len(left) else aside.release, measured=measured)
     return Scenes(release=main, fresh=aside, copied=copied)

@@ -28,6 +28,7 @@ GUESSING = ("attribute_inference", "reconstruction", "singling_out")
 ATTACKS = (*RANKING, *GUESSING)
 JOINT = 1 - 0.05 / len(ATTACKS)  # Bonferroni: all intervals of one sort hold together with 95 %
 CURVES = "Membership attack"
+LEAST_CONTROLS = 4_400  # to set 0.1 % of false alarms with 98.75 % certainty: 0.999^4400 = 0.0122
 RATE_NAMES = {0.001: "001", 0.01: "01", 0.1: "10"}
 
 FloatArray = npt.NDArray[np.float64]
@@ -111,10 +112,10 @@ def _notes(scene: Scene, joint: dict[str, Outcome]) -> list[str]:
             "Warning: attacks succeed more often than the claimed (epsilon, delta) allows when a person is one row: "
             f"{'; '.join(broken)}. The claim does not hold, its unit is another, or the holdout differs from the real rows."
         )
-    if len(scene.others) < 1 / FPRS[0]:
+    if len(scene.others) < LEAST_CONTROLS:
         notes.append(
             f"With {len(scene.others)} held-out people to accuse wrongly, a false positive rate of {FPRS[0]:.1%} cannot be "
-            "set exactly: the threshold is then the highest score among them."
+            "set exactly: the threshold is then the highest score among them, and the interval starts at 0."
         )
     notes.append(
         "An attack that fails proves nothing; only the claimed (epsilon, delta) is a guarantee. "
@@ -192,7 +193,7 @@ def _rank_scores(found: Outcome, fresh: Outcome, copied: Outcome) -> list[Score]
                 unit="share of fitted people",
                 meaning=f"Share of fitted people found while {fpr * 100:g} % of fresh people are accused; "
                 f"chance: {fpr * 100:g} %.",
-                interval="95 %, Clopper-Pearson over fitted people, at the threshold the fresh people set.",
+                interval="95 %, Clopper-Pearson over fitted people, with the uncertainty of the threshold that fresh people set.",
                 scale=_scale(bound),
             )
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evaluation.attacks.bounds import FPRS, Bound
-from evaluation.intervals import Interval, auc_delong, clopper_pearson, hits_at_fpr, mean_interval, newcombe, roc_points, wilson
+from evaluation.intervals import Interval, auc_delong, mean_interval, newcombe, roc_points, tpr_at_fpr, wilson
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -58,7 +58,8 @@ class Outcome:
         rate: Success rate on targets, for attacks that guess.
         control_rate: The same on controls.
         auc: Area under the ROC curve with a DeLong interval, for attacks that rank.
-        tprs: True positive rate at each of ``FPRS`` with Clopper-Pearson intervals, for attacks that rank.
+        tprs: True positive rate at each of ``FPRS``, for attacks that rank; intervals are Clopper-Pearson's, widened by the
+            uncertainty of the threshold.
         curve: The ROC curve, shape (k, 2), false before true positive rates; empty where nothing is ranked.
         bound: What the claim implies; ``None`` where nothing is claimed.
     """
@@ -103,7 +104,6 @@ def ranked(threat: Threat, members: FloatArray, others: FloatArray, bound: Bound
     """
     fpr, tpr = roc_points(members, others)
     keep = np.unique(np.searchsorted(fpr, np.append(np.geomspace(1e-4, 1.0, MOST_POINTS - 1), 0.0), side="right") - 1)
-    hits = [hits_at_fpr(members, others, rate) for rate in FPRS]
     return Outcome(
         threat=threat,
         members=len(members),
@@ -111,7 +111,7 @@ def ranked(threat: Threat, members: FloatArray, others: FloatArray, bound: Bound
         advantage=cross_advantage(members, others, confidence),
         baseline=0.5,
         auc=auc_delong(members, others, confidence),
-        tprs=tuple(clopper_pearson(n, len(members), confidence) for n in hits),
+        tprs=tuple(tpr_at_fpr(members, others, rate, confidence) for rate in FPRS),
         curve=np.column_stack([fpr[keep], tpr[keep]]),
         bound=bound,
     )

@@ -92,3 +92,20 @@ def test_mean_interval_covers() -> None:
     ends = [intervals.mean_interval(rng.beta(2, 3, 300)) for _ in range(2000)]
     assert 0.925 < np.mean([e.low <= 0.4 <= e.high for e in ends]) < 0.975
     assert intervals.mean_interval(np.array([0.3])).low == 0.0
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("fpr", "n"), [(0.1, 300), (0.01, 1500), (0.001, 6000)])
+def test_a_rate_at_a_false_alarm_rate_is_covered(fpr: float, n: int) -> None:
+    """Two normals, 400 draws, limits at 95 % or more: fewer than 360 covers have a chance below 1e-5."""
+    rng = np.random.default_rng(8)
+    truth = stats.norm.sf(stats.norm.isf(fpr) - 1.0)
+    found = [intervals.tpr_at_fpr(rng.normal(1, 1, 500), rng.normal(0, 1, n), fpr) for _ in range(400)]
+    assert sum(one.low <= truth <= one.high for one in found) >= 360
+    assert np.mean([one.low for one in found]) > 0.03 * truth  # and they say something
+
+
+def test_too_few_negatives_certify_nothing() -> None:
+    one = intervals.tpr_at_fpr(np.ones(100), np.zeros(500), 0.001)
+    assert (one.value, one.low, one.high) == (1.0, 0.0, 1.0)
+    assert intervals.tpr_at_fpr(np.ones(100), np.zeros(6000), 0.001).low > 0.9

@@ -8,7 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.attacks.suite import ATTACKS, GUESSING, RANKING, score_attacks
+from evaluation.attacks.bounds import bound_of
+from evaluation.attacks.membership import THREATS, membership_scores
+from evaluation.attacks.scene import set_scenes
+from evaluation.attacks.suite import ATTACKS, GUESSING, JOINT, RANKING, score_attacks
+from evaluation.attacks.threat import ranked
 from evaluation.inputs import prepare
 from evaluation.scores import Score, Section
 from synth.schema import Schema
@@ -63,6 +67,19 @@ def test_fresh_rows_score_chance(clean: Section) -> None:
     assert not any(note.startswith("Warning") for note in clean.notes)
 
 
+def test_the_holdout_as_release_scores_chance(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
+    """Its rows are taken out of the controls, who would look like members otherwise."""
+    section = score_attacks(prepare(real, holdout, holdout, schema), CARD)
+    for name in RANKING:
+        area = found(section, f"membership_{name}_auc").value
+        assert area is not None
+        assert abs(area - 0.5) < 5 * 0.0204, name  # 400 people a side
+    for name in GUESSING:
+        gap = found(section, f"{name}_advantage").value
+        assert gap is not None
+        assert abs(gap) < 5 * 0.035, name
+
+
 def test_measured_stands_beside_promised(clean: Section) -> None:
     for score in clean.scores:
         assert score.section == "privacy"
@@ -79,20 +96,20 @@ def test_a_generator_that_remembers_one_row_in_a_hundred_is_caught(
     schema: Schema, people: Callable[[int, int], pd.DataFrame]
 ) -> None:
     """Fresh rows, except that 1 % of the fitted rows are among them, word for word."""
-    real, holdout, fresh = people(4000, 11), people(8000, 12), people(4000, 13)
+    real, holdout, fresh = people(4000, 11), people(13_000, 12), people(4000, 13)
     taken = np.random.default_rng(0).choice(4000, 40, replace=False)
     release = pd.concat([real.iloc[taken], fresh.iloc[40:]], ignore_index=True)
-    section = score_attacks(prepare(real, holdout, release, schema), CARD)
-    rate = found(section, "membership_neighbours_tpr_001")
-    assert rate.value is not None
-    assert rate.bound is not None
-    assert rate.low is not None
-    assert rate.value == pytest.approx(0.01, abs=0.004)
-    assert rate.low > rate.bound > 0.001
-    assert any("found" in note or "nearest neighbours" in note for note in section.notes if note.startswith("Warning"))
-    area = found(section, "membership_neighbours_auc").value
-    assert area is not None
-    assert area < 0.55  # an average over people hides what happened to forty of them
+    scenes = set_scenes(prepare(real, holdout, release, schema), (), bound_of(CARD))
+    assert scenes is not None
+    scores = membership_scores(scenes.release)["neighbours"]
+    one = ranked(THREATS["neighbours"], scores[:4000], scores[4000:], scenes.release.bound, JOINT)
+    assert one.tprs[0].value == pytest.approx(0.01, abs=0.004)
+    assert one.bound is not None
+    assert one.tprs[0].low > one.bound.tprs[0] > 0.001
+    assert one.caught
+    assert one.broken
+    assert one.auc is not None
+    assert one.auc.value < 0.55  # an average over people hides what happened to forty of them
 
 
 def test_few_controls_are_said_to_be_few(clean: Section) -> None:
