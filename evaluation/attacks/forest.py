@@ -32,7 +32,7 @@ def class_shares(rows: FloatArray, labels: IntArray, asked: FloatArray, classes:
         trees: How many to grow; two classes weigh the same whatever their numbers.
         seed: Of the splits.
     """
-    rows, asked = _filled(rows, asked)
+    rows, asked = _ranked(rows, asked)
     total = np.zeros((len(asked), classes))
     for k in range(trees):
         tree = ExtraTreeClassifier(class_weight="balanced" if classes == 2 else None, random_state=seed + k)
@@ -51,18 +51,27 @@ def number_guesses(rows: FloatArray, values: FloatArray, asked: FloatArray, *, t
         trees: How many to grow.
         seed: Of the splits.
     """
-    rows, asked = _filled(rows, asked)
+    rows, asked = _ranked(rows, asked)
     grown = [
         ExtraTreeRegressor(max_features="sqrt", random_state=seed + k).fit(rows, values).predict(asked) for k in range(trees)
     ]
     return np.asarray(np.median(np.stack(grown), axis=0), dtype=np.float64)
 
 
-def _filled(rows: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gaps below everything known: the trees' own treatment of gaps stops before leaves are pure (scikit-learn 1.9)."""
-    known = np.where(np.isnan(rows), np.inf, rows).min(axis=0)
-    gap = np.where(np.isfinite(known), known - 1.0 - 1e-3 * np.abs(known), 0.0)
-    return np.where(np.isnan(rows), gap, rows), np.where(np.isnan(asked), gap, asked)
+def _ranked(rows: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Each feature as its rank among the training values, gaps below them all, new values halfway between their neighbours.
+
+    Ranks fit the trees' float32, whatever the numbers; and the trees' own treatment of gaps stops before leaves are pure
+    (scikit-learn 1.9).
+    """
+    out = np.full(rows.shape, -1.0), np.full(asked.shape, -1.0)
+    for j in range(rows.shape[1]):
+        known = np.unique(rows[~np.isnan(rows[:, j]), j])
+        for place, values in zip(out, (rows[:, j], asked[:, j]), strict=True):
+            seen = ~np.isnan(values)
+            ends = [np.searchsorted(known, values[seen], side=side) for side in ("left", "right")]
+            place[seen, j] = (ends[0] + ends[1] - 1) / 2
+    return out
 
 
 def learn_features(frames: list[pd.DataFrame], schema: Schema, names: tuple[str, ...]) -> TreeFeatures:

@@ -193,7 +193,7 @@ def _rank_scores(found: Outcome, fresh: Outcome, copied: Outcome) -> list[Score]
                 unit="share of fitted people",
                 meaning=f"Share of fitted people found while {fpr * 100:g} % of fresh people are accused; "
                 f"chance: {fpr * 100:g} %.",
-                interval="95 %, Clopper-Pearson over fitted people, with the uncertainty of the threshold that fresh people set.",
+                interval="95 %, Clopper-Pearson over fitted people, with the uncertainty of the threshold from fresh people.",
                 scale=_scale(bound),
             )
         )

@@ -39,3 +39,12 @@ def test_features_are_of_the_named_columns(real: pd.DataFrame, schema: Schema) -
     assert learnt.matrix(real).shape == (len(real), 2)
     with pytest.raises(KeyError):
         learn_features([real], schema, ("nothing",))
+
+
+def test_numbers_of_any_size_are_told_apart() -> None:
+    """The trees hold float32, in which these would be infinite, or all alike."""
+    x = np.concatenate([1e300 * np.arange(1, 51), 1e12 + np.arange(50)])[:, None]
+    y = np.arange(100) % 2
+    assert (class_shares(x, y, x, 2, trees=3, seed=0).argmax(axis=1) == y).all()
+    between = number_guesses(np.array([[0.0], [10.0]]), np.array([0.0, 1.0]), np.array([[-5.0], [50.0]]), trees=3, seed=0)
+    assert between.tolist() == [0.0, 1.0]
