@@ -21,8 +21,8 @@ from evaluation.attacks.bounds import FPRS, Bound, bound_of
 from evaluation.paid import Grouping, Paid, check_delta, measure
 from evaluation.scores import Score, to_plain
 from synth.errors import InputError, SynthError
-from synth.privacy.budget import Budget
-from synth.privacy.ledger import Ledger
+from synth.privacy.budget import REFERENCE_DELTA, Budget
+from synth.privacy.ledger import Ledger, read_ledger
 from synth.privacy.vault import Measurement
 from synth.release import Release
 
@@ -145,11 +145,35 @@ def publish(
         raise
     finally:
         book.close(outcome)
-    return describe(paid, release, goal)
+    return describe(paid, release, goal, recorded(read_ledger(ledger)))
 
 
-def describe(paid: Paid, release: Release, target: str | None) -> Published:
-    """Turn noisy tables into a report. Post-processing: nothing here sees a real row."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a ledger has granted in all: fits, their repetitions and published reports, whatever became of them."""
+
+    runs: int
+    epsilon: float
+    delta: float
+
+
+def recorded(records: list[dict[str, Any]]) -> Recorded:
+    """Sum up the runs of a ledger; a run that ended before its delta was known counts with the reference."""
+    rows = {record["run"]: record["delta"] for record in records if record["record"] == "rows"}
+    runs = [record for record in records if record["record"] == "run"]
+    deltas = [rows.get(run["run"], run["delta"] if run["delta"] is not None else REFERENCE_DELTA) for run in runs]
+    return Recorded(runs=len(runs), epsilon=math.fsum(run["epsilon"] for run in runs), delta=math.fsum(deltas))
+
+
+def describe(paid: Paid, release: Release, target: str | None, history: Recorded) -> Published:
+    """Turn noisy tables into a report. Post-processing: nothing here sees a real row.
+
+    Args:
+        paid: Noisy tables.
+        release: Their release.
+        target: Column that was predicted.
+        history: What the ledger has granted in all.
+    """
     total = max(1.0, float(np.mean([m.counts.sum() for m in paid.singles])))
     names = release.schema.names
     singles = [_compare(paid, m, paid.groupings, names, total) for m in paid.singles]
@@ -183,6 +207,9 @@ def describe(paid: Paid, release: Release, target: str | None) -> Published:
         "delta_report": paid.delta,
         "epsilon_total": whole["epsilon"],
         "delta_total": whole["delta"],
+        "runs_recorded": history.runs,
+        "epsilon_recorded": history.epsilon,
+        "delta_recorded": history.delta,
         "adjacency": receipt.adjacency,
         "unit": receipt.unit,
     }

@@ -43,6 +43,7 @@ FEATURES = 3
 LEAST_FITS = 8
 RESAMPLES = 400
 MAX_POOL = 20_000
+MAX_CELLS = 2_000_000
 _SOURCE = "Stadler et al. 2022, arXiv:2011.07018; Carlini et al. 2022, arXiv:2112.03570"
 
 THREAT = Threat(
@@ -137,12 +138,12 @@ def target_features(release: pd.DataFrame, targets: pd.DataFrame, known: pd.Data
     width = len(coded.sizes)
     for k, order in ((1, min(2, width)), (2, 1)):
         logs = np.zeros(len(targets))
-        subsets = list(combinations(range(width), order))
-        for subset in subsets:
-            shape = tuple(int(coded.sizes[j]) for j in subset)
+        shapes = {c: tuple(int(coded.sizes[j]) for j in c) for c in combinations(range(width), order)}
+        subsets = {c: shape for c, shape in shapes.items() if np.prod(shape, dtype=np.float64) <= MAX_CELLS}
+        for subset, shape in subsets.items():
             cells = [np.ravel_multi_index(tuple(codes[:, j] for j in subset), shape) for codes in (mine, theirs)]
             logs += np.log((np.bincount(cells[1], minlength=int(np.prod(shape)))[cells[0]] + 0.5) / len(release))
-        out[:, k] = logs / len(subsets)
+        out[:, k] = logs / max(1, len(subsets))
     return out
 
 

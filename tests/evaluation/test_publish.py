@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.publish import Published, publish
+from evaluation.publish import Published, publish, recorded
 from synth.api import fit
 from synth.errors import InputError, RefusedError
+from synth.privacy.budget import REFERENCE_DELTA
 from synth.privacy.ledger import read_ledger
 from synth.release import Release
 from synth.schema import Schema
@@ -40,7 +42,7 @@ def test_totals_are_stated_and_charged(real: pd.DataFrame, release: tuple[Releas
 
 
 def test_nothing_but_noisy_counts_depends_on_the_real_rows(
-    real: pd.DataFrame, release: tuple[Release, Path], monkeypatch: pytest.MonkeyPatch
+    real: pd.DataFrame, release: tuple[Release, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With every noisy count replaced by a constant, tables as different as can be give the very same report.
 
@@ -48,7 +50,9 @@ def test_nothing_but_noisy_counts_depends_on_the_real_rows(
     """
     monkeypatch.setattr("synth.privacy.vault.noisy_counts", lambda exact, **_: np.full(exact.shape, 10, dtype=np.int64))
     strange = pd.DataFrame({name: ["", "x", "-1e30", "119", None] * 3 for name in reversed(list(real.columns))})
-    pages = [make(frame, release) for frame in (real, strange, strange.iloc[:0], real.iloc[:1], real.iloc[::-1])]
+    frames = (real, strange, strange.iloc[:0], real.iloc[:1], real.iloc[::-1])
+    ledgers = [Path(shutil.copy(release[1], tmp_path / str(k))) for k in range(len(frames))]
+    pages = [make(frame, (release[0], book)) for frame, book in zip(frames, ledgers, strict=True)]
     texts = {json.dumps(page.to_json(), allow_nan=False) for page in pages}
     assert len(texts) == 1
     assert len({page.to_html() for page in pages}) == 1
@@ -79,6 +83,19 @@ def test_independent_columns_are_near_in_one_and_far_in_two(real: pd.DataFrame, 
     assert two.value == pytest.approx(two.floor, abs=0.02)  # the floor is what independent columns score
     assert right.floor is not None
     assert right.value < right.floor + 0.1
+
+
+def test_everything_the_ledger_granted_is_added_up(real: pd.DataFrame, release: tuple[Release, Path], tmp_path: Path) -> None:
+    book = tmp_path / "l"
+    made = fit(real.astype(str), epsilon=2.0, schema=release[0].schema, model="independent", ledger=book)
+    first, second = (make(real, (made, book), epsilon=0.5) for _ in range(2))
+    assert (first.facts["runs_recorded"], second.facts["runs_recorded"]) == (2, 3)
+    assert second.facts["epsilon_recorded"] == pytest.approx(3.0)
+    assert second.facts["delta_recorded"] == pytest.approx(made.receipt.delta + 2e-7)
+    assert "records 3 runs" in second.to_html()
+    assert "runs on these rows" not in first.to_html()
+    unknown = [{"record": "run", "run": "a", "epsilon": 1.0, "delta": None}]
+    assert recorded(unknown).delta == REFERENCE_DELTA
 
 
 def test_what_is_missing_is_said(real: pd.DataFrame, release: tuple[Release, Path]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from evaluation.attacks.bounds import bound_of
 from evaluation.attacks.membership import THREATS, membership_scores
 from evaluation.attacks.scene import set_scenes
-from evaluation.attacks.suite import ATTACKS, GUESSING, JOINT, RANKING, score_attacks
+from evaluation.attacks.suite import ATTACKS, GUESSING, JOINT, RANKING, run_attacks, score_attacks
 from evaluation.attacks.threat import ranked
 from evaluation.inputs import prepare
 from evaluation.scores import Score, Section
@@ -120,3 +120,30 @@ def test_without_a_holdout_the_gap_is_explained(real: pd.DataFrame, schema: Sche
     section = score_attacks(prepare(real, None, real, schema), CARD)
     assert not section.scores
     assert "without a holdout" in section.notes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_intervals_hold_the_truth_in_200_evaluations(
+    schema: Schema, people: Callable[[int, int], pd.DataFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A generator that draws from the population: every advantage is 0, every AUC 1/2, every rate its false alarm rate.
+
+    At 95 % each, pooled over attacks at least 93 % must cover, and each attack at least 88.5 % (chance below 1e-4 each).
+    """
+    monkeypatch.setattr("evaluation.attacks.membership.TREES", 8)
+    monkeypatch.setattr("evaluation.attacks.inference.TREES", 3)
+    covered: dict[str, list[bool]] = {}
+    for run in range(200):
+        frames = [people(rows, 10_000 + 3 * run + k) for k, rows in enumerate((300, 600, 300))]
+        scenes = set_scenes(prepare(*frames, schema), (), None)
+        assert scenes is not None
+        for name, one in run_attacks(scenes.release)[0].items():
+            outcome = one(0.95)
+            covered.setdefault(f"{name} advantage", []).append(outcome.advantage.low <= 0 <= outcome.advantage.high)
+            if outcome.auc is not None:
+                covered.setdefault(f"{name} auc", []).append(outcome.auc.low <= 0.5 <= outcome.auc.high)
+                covered.setdefault(f"{name} rate", []).append(outcome.tprs[2].low <= 0.1 <= outcome.tprs[2].high)
+    shares = {name: float(np.mean(hits)) for name, hits in covered.items()}
+    assert np.mean(list(shares.values())) >= 0.93, shares
+    assert min(shares.values()) >= 0.885, shares
