@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from evaluation.attacks.membership import dp_roc
+from evaluation.attacks.bounds import dp_roc
 from evaluation.scores import Score
 from evaluation.shapes import MISSING, Shape
 

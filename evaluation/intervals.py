@@ -56,6 +56,24 @@ def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> Interva
     return Interval(hits / trials, low, high)
 
 
+def wilson(hits: float, trials: int, confidence: float = 0.95) -> Interval:
+    """A share with its Wilson score interval.
+
+    Args:
+        hits: Successes, from 0 to ``trials``; a fraction stands for a mean share.
+        trials: Independent trials, at least 1.
+        confidence: Coverage of the interval.
+
+    References:
+        Wilson (1927), Journal of the American Statistical Association 22(158).
+    """
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    share = hits / trials
+    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * float(np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)))
+    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
+
+
 def roc_points(positives: FloatArray, negatives: FloatArray) -> tuple[FloatArray, FloatArray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1), each of shape (k,)."""
     cuts = np.unique(np.concatenate([positives, negatives]))[::-1]
@@ -107,3 +125,65 @@ def percentile_interval(value: float, resampled: FloatArray, confidence: float =
     tail = (1.0 - confidence) / 2
     low, high = np.nanquantile(resampled, [tail, 1.0 - tail])
     return Interval(value, min(float(low), value), max(float(high), value))
+
+
+def newcombe(
+    hits: int, trials: int, other_hits: int, other_trials: int, confidence: float = 0.95, *, scale: float = 1.0
+) -> Interval:
+    """The difference of two independent shares, from their Wilson intervals.
+
+    Args:
+        hits: Successes of the first sort.
+        trials: Trials of the first sort, at least 1.
+        other_hits: Successes of the second sort.
+        other_trials: Trials of the second sort, at least 1.
+        confidence: Coverage of the interval.
+        scale: Multiplies the second share, which stays at most 1.
+
+    References:
+        Newcombe (1998), Statistics in Medicine 17(8), method 10.
+    """
+    one = wilson(hits, trials, confidence)
+    two = Interval(*(min(1.0, scale * end) for end in wilson(other_hits, other_trials, confidence)))
+    gap = one.value - two.value
+    down = float(np.hypot(one.value - one.low, two.high - two.value))
+    up = float(np.hypot(one.high - one.value, two.value - two.low))
+    return Interval(gap, max(-1.0, gap - down), min(1.0, gap + up))
+
+
+def mean_interval(values: FloatArray, confidence: float = 0.95) -> Interval:
+    """The mean of independent values in [0, 1] with its normal interval, clipped to [0, 1]."""
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    value = float(values.mean())
+    error = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.5
+    return Interval(value, max(0.0, value - z * error), min(1.0, value + z * error))
+
+
+def tpr_at_fpr(positives: FloatArray, negatives: FloatArray, fpr: float, confidence: float = 0.95) -> Interval:
+    """True positive rate at a false positive rate, with the uncertainty of the threshold in its interval.
+
+    The threshold comes from finitely many negatives, so its own false positive rate is uncertain: that of the k-th
+    largest of n is at most that of a Beta(k, n - k + 1) variable. The limits take a threshold that is surely strict
+    enough (low) or surely loose enough (high), and Clopper-Pearson limits of the positives above it; each of the four
+    tails gets a quarter of the error. With too few negatives to be sure, the low limit is 0.
+
+    Args:
+        positives: Scores of the positive cases, shape (p,).
+        negatives: Scores of the negative cases, shape (n,).
+        fpr: False positive rate, in (0, 1).
+        confidence: Coverage of the interval, at least.
+    """
+    tail = (1.0 - confidence) / 4
+    p, n = len(positives), len(negatives)
+    falling = np.sort(negatives)[::-1]
+    chance = stats.beta.cdf(fpr, np.arange(1, n + 1), n - np.arange(n))  # that threshold k is strict enough
+    strict, loose = np.flatnonzero(chance >= 1.0 - tail), np.flatnonzero(chance <= tail)
+    value = hits_at_fpr(positives, negatives, fpr) / p
+    low, high = 0.0, 1.0
+    if strict.size:
+        hits = int((positives > falling[strict[-1]]).sum())
+        low = float(stats.beta.ppf(tail, hits, p - hits + 1)) if hits else 0.0
+    if loose.size:
+        hits = int((positives >= falling[loose[0]]).sum())
+        high = float(stats.beta.ppf(1.0 - tail, hits + 1, p - hits)) if hits < p else 1.0
+    return Interval(value, min(low, value), max(high, value))

@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from evaluation.attacks.membership import score_membership
+from evaluation.attacks.copies import score_copies
+from evaluation.attacks.suite import score_attacks
 from evaluation.fidelity.detection import score_detection
 from evaluation.fidelity.marginals import score_marginals
 from evaluation.fidelity.sdmetrics_bridge import run_sdmetrics
@@ -31,6 +32,7 @@ def evaluate(
     target: str | None = None,
     seed: int = 0,
     card: dict[str, Any] | None = None,
+    measured: tuple[tuple[str, ...], ...] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Report:
     """Score synthetic rows against the real rows they stand for.
@@ -45,6 +47,7 @@ def evaluate(
         target: Column that models will predict; the schema's target by default.
         seed: Seed of every random choice in the evaluation; equal inputs and seed give equal scores.
         card: Release card to show; its ``epsilon`` and ``delta`` bound the attacks.
+        measured: Columns of the tables that the release says it measured, which an attacker may read as well.
         progress: Called with the name of each part before it starts.
 
     Returns:
@@ -64,7 +67,8 @@ def evaluate(
         ("detection", lambda: score_detection(tables)),
         ("validity", lambda: score_validity(tables, synthetic, holdout)),
         ("utility", lambda: score_utility(tables)),
-        ("membership attack", lambda: score_membership(tables, card)),
+        ("copies", lambda: score_copies(tables)),
+        ("attacks", lambda: score_attacks(tables, card, measured)),
     )
     sections = [check_overlap(tables), bridge.section]
     for name, run in parts:

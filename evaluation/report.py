@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from evaluation import figures
-from evaluation.attacks.membership import claimed
+from evaluation.attacks.bounds import claimed
 from evaluation.fidelity.sdmetrics_bridge import DIAGNOSTIC, QUALITY, Bridge
 from evaluation.scores import Score, to_plain
 from evaluation.shapes import Shape

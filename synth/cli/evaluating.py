@@ -10,6 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from synth.cli.console import Reporter, out, print_json, say
+from synth.cli.deciding import (
+    Asked,
+    add_verdict,
+    ask,
+    ledger_of,
+    publish_report,
+    refuse_if_failed,
+    show_published,
+    show_template,
+)
 from synth.cli.fitting import Force, Json, Quiet, interruptible, run_fit
 from synth.config import FitConfig
 from synth.errors import InputError
@@ -38,13 +48,28 @@ def evaluate(
     seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of the real text files.")] = None,
     encoding: Annotated[str, typer.Option("--encoding", help="Of the real text files.")] = "utf-8",
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Release gate (TOML); exit code 3 where it is not met.")
+    ] = None,
+    template: Annotated[  # noqa: ARG001 - its callback prints and ends
+        bool,
+        typer.Option("--policy-template", callback=show_template, is_eager=True, help="Print a policy to start from."),
+    ] = False,
+    ledger: Annotated[
+        str | None, typer.Option("--ledger", help="Of the release (default MODEL.ledger.jsonl), for --policy and --publish.")
+    ] = None,
+    publish: Annotated[
+        float | None, typer.Option("--publish", help="Make the publishable report instead, for this extra epsilon.")
+    ] = None,
+    publish_delta: Annotated[float | None, typer.Option("--publish-delta", help="Its extra delta (default 1e-7).")] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Measure fidelity, downstream utility and membership risk of synthetic rows, and write a report.
 
-    The report is computed on private rows: it is not covered by epsilon. Keep it inside.
+    The report is computed on private rows: it is not covered by epsilon. Keep it inside. With --publish a version is made
+    that may leave: it holds nothing about real rows that was not paid for under an extra epsilon.
 
     Example: synth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv --model model.synth
     """
@@ -56,17 +81,35 @@ def evaluate(
               (("real", real), ("holdout", holdout)) if path is not None}  # fmt: skip
     frames["synthetic"] = read_table(Path(synthetic))
     release = load(model) if model is not None else None
-    facts = _facts(release, schema, frames["real"])
+    if publish is not None:
+        if release is None:
+            raise InputError("--publish needs the release's own domain and receipt; name it with --model")
+        if policy is not None or schema is not None or holdout is not None:
+            raise InputError("--publish goes without --policy, --schema and --holdout: none of them is paid for")
+        book = ledger_of(model, ledger, "a published report")
+        with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=publish) as progress:
+            paid = publish_report(
+                frames["real"], frames["synthetic"], release, book, Path(output), epsilon=publish, delta=publish_delta,
+                target=target, seed=seed, force=force, progress=progress,
+            )  # fmt: skip
+        show_published(paid, Path(output), book, as_json=as_json)
+        return
+    asked = ask(policy, model, ledger)
+    facts = read_facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
-        report = write_report(frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress)
+        report, verdict = write_report(
+            frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress, asked=asked
+        )
     if as_json:
         print_json(report.to_json())
-        return
-    show_scores(report)
-    out.print(f"report: {output}  (contains private information: do not publish)")
+    else:
+        show_scores(report)
+        out.print(f"report: {output}  (contains private information: do not publish)")
+    refuse_if_failed(verdict)
 
 
-def _facts(release: Any, schema: str | None, real: Any) -> Any:
+def read_facts(release: Any, schema: str | None, real: Any) -> Any:
+    """Every kind declared: from the model, else from the schema, else guessed from the rows for looking at them only."""
     from dataclasses import replace
 
     from synth.api import read_schema
@@ -96,23 +139,26 @@ def write_report(
     seed: int,
     force: bool,
     progress: Reporter,
-) -> Any:
-    """Evaluate and write the page; also what ``synth demo`` does."""
+    asked: Asked | None = None,
+) -> tuple[Any, Any]:
+    """Evaluate and write the page; also what ``synth demo`` does. Gives the report and the verdict, if one was asked for."""
     from evaluation import evaluate as run
     from synth.release import atomic_path
 
-    card = None
+    card, measured = None, tuple[tuple[str, ...], ...]()
     if release is not None:
         r = release.receipt
         card = {"model": r.model, "epsilon": r.epsilon, "delta": r.delta, "adjacency": r.adjacency, "unit": r.unit,
                 "rows": r.rows, "created": r.created}  # fmt: skip
+        measured = tuple(tuple(e["target"]) for e in r.events if e.get("what") == "table")
     report = run(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
-        target=target, seed=seed, card=card, progress=progress.phase,
+        target=target, seed=seed, card=card, measured=measured, progress=progress.phase,
     )  # fmt: skip
+    report, verdict = add_verdict(report, asked)
     with atomic_path(output, force=force) as temporary:
         temporary.write_text(report.to_html(), encoding="utf-8")
-    return report
+    return report, verdict
 
 
 def show_scores(report: Any) -> None:
@@ -180,7 +226,7 @@ def demo(
         write_rows(release.sample_blocks(seed=0), release, paths["synthetic.csv"], force=True)
         frames = {name: read_table(paths[f"{part}.csv"]) for name, part in
                   (("real", "train"), ("holdout", "holdout"), ("synthetic", "synthetic"))}  # fmt: skip
-        report = write_report(
+        report, _ = write_report(
             frames, release.schema, release, None, paths["report.html"], seed=0, force=True, progress=progress
         )
     paths["card.html"].write_text(card_html(release.receipt, release.schema), encoding="utf-8")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import benching, evaluating, facts, fitting
+from synth.cli import attacking, benching, evaluating, facts, fitting
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -45,6 +45,7 @@ app = typer.Typer(
 )
 fitting.register(app)
 evaluating.register(app)
+attacking.register(app)
 facts.register(app)
 benching.register(app)
 

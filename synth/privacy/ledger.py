@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,13 @@ class Ledger:
     Until the row count is known, charges are checked at ``delta`` as chosen, or at a reference where it is to be derived.
     """
 
-    def __init__(self, budget: Budget, path: Path | None = None) -> None:
+    def __init__(self, budget: Budget, path: Path | None = None, *, purpose: str = "fit") -> None:
         """Open a run.
 
         Args:
             budget: What the user grants.
             path: File to append to; ``None`` keeps the history in memory only.
+            purpose: What the run is for, in a word.
 
         Raises:
             InputError: The file cannot be written, or its history has been altered.
@@ -48,9 +50,8 @@ class Ledger:
         self._path = path
         if path is not None:
             read_ledger(path)
-        self._write(
-            ("run", {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row"}),
-        )
+        granted = {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row", "purpose": purpose}
+        self._write(("run", granted))
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -108,26 +109,50 @@ class Ledger:
         self._write(("end", {"outcome": outcome}))
 
     def _write(self, *records: tuple[str, dict[str, Any]]) -> None:
-        if self._path is None:
-            return
-        try:
-            with self._path.open("a+b") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                file.seek(0)
-                whole, broken = _whole_lines(file.read())
-                if broken:  # a line cut off by a crash: its charge never took effect
-                    file.truncate(whole[-1][1] if whole else 0)
-                previous = str(_parse(whole[-1][0], len(whole), self._path)["hash"]) if whole else GENESIS
-                for record, facts in records:
-                    time = datetime.now(UTC).isoformat(timespec="seconds")
-                    line, previous = _seal({"record": record, "run": self.run, "time": time, "previous": previous, **facts})
-                    file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            if not whole:
-                _sync_folder(self._path.parent)
-        except OSError as error:
-            raise InputError(f"cannot write the ledger {str(self._path)!r}: {error.strerror}") from None
+        if self._path is not None:
+            _append(self._path, self.run, records)
+
+
+def record_asking(path: Path, facts: dict[str, Any]) -> int:
+    """Note, before it is computed, that a verdict on a release is asked for; a verdict on private rows is an output, too.
+
+    Args:
+        path: The ledger of the release; it must be there.
+        facts: Public facts about the question, plain types; never the answer.
+
+    Returns:
+        How many verdicts were asked for before.
+
+    Raises:
+        InputError: There is no such ledger, it cannot be written, or its history has been altered.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no ledger {str(path)!r}; name the one that fit wrote with --ledger")
+    earlier = len([record for record in read_ledger(path) if record["record"] == "asked"])
+    _append(path, secrets.token_hex(8), [("asked", facts)])
+    return earlier
+
+
+def _append(path: Path, run: str, records: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Write records at the end of the chain and wait until they are on disk."""
+    try:
+        with path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            whole, broken = _whole_lines(file.read())
+            if broken:  # a line cut off by a crash: its charge never took effect
+                file.truncate(whole[-1][1] if whole else 0)
+            previous = str(_parse(whole[-1][0], len(whole), path)["hash"]) if whole else GENESIS
+            for record, facts in records:
+                time = datetime.now(UTC).isoformat(timespec="seconds")
+                line, previous = _seal({"record": record, "run": run, "time": time, "previous": previous, **facts})
+                file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        if not whole:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise InputError(f"cannot write the ledger {str(path)!r}: {error.strerror}") from None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,12 @@ def simulate(n_rows: int, seed: int) -> pd.DataFrame:
             "ill": rng.random(n_rows) < chance,
         }
     )
+
+
+@pytest.fixture(scope="session")
+def people() -> Callable[[int, int], pd.DataFrame]:
+    """``people(rows, seed)`` draws fresh people from the same population."""
+    return simulate
 
 
 SCHEMA = Schema(

@@ -67,3 +67,45 @@ def test_roc_runs_from_corner_to_corner() -> None:
 def test_percentile_interval_holds_the_value() -> None:
     found = intervals.percentile_interval(0.9, np.array([0.1, 0.2, np.nan]))
     assert found.low <= 0.9 == found.high
+
+
+@pytest.mark.statistical
+def test_newcombe_covers_a_difference() -> None:
+    """2000 draws of a 95 % interval: coverage below 0.925 or above 0.975 has a chance below 1e-6."""
+    rng = np.random.default_rng(5)
+    one, two = rng.binomial(200, 0.3, 2000), rng.binomial(300, 0.1, 2000)
+    ends = [intervals.newcombe(int(a), 200, int(b), 300) for a, b in zip(one, two, strict=True)]
+    assert 0.925 < np.mean([e.low <= 0.2 <= e.high for e in ends]) < 0.975
+
+
+def test_newcombe_scales_the_second_share() -> None:
+    plain, scaled = intervals.newcombe(50, 100, 10, 100), intervals.newcombe(50, 100, 10, 100, scale=4.0)
+    assert plain.value == pytest.approx(0.4)
+    assert scaled.value == pytest.approx(0.1)
+    assert scaled.high - scaled.low > plain.high - plain.low
+    assert intervals.newcombe(0, 10, 10, 10, scale=9.0).value == -1.0
+
+
+@pytest.mark.statistical
+def test_mean_interval_covers() -> None:
+    rng = np.random.default_rng(6)
+    ends = [intervals.mean_interval(rng.beta(2, 3, 300)) for _ in range(2000)]
+    assert 0.925 < np.mean([e.low <= 0.4 <= e.high for e in ends]) < 0.975
+    assert intervals.mean_interval(np.array([0.3])).low == 0.0
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(("fpr", "n"), [(0.1, 300), (0.01, 1500), (0.001, 6000)])
+def test_a_rate_at_a_false_alarm_rate_is_covered(fpr: float, n: int) -> None:
+    """Two normals, 400 draws, limits at 95 % or more: fewer than 360 covers have a chance below 1e-5."""
+    rng = np.random.default_rng(8)
+    truth = stats.norm.sf(stats.norm.isf(fpr) - 1.0)
+    found = [intervals.tpr_at_fpr(rng.normal(1, 1, 500), rng.normal(0, 1, n), fpr) for _ in range(400)]
+    assert sum(one.low <= truth <= one.high for one in found) >= 360
+    assert np.mean([one.low for one in found]) > 0.03 * truth  # and they say something
+
+
+def test_too_few_negatives_certify_nothing() -> None:
+    one = intervals.tpr_at_fpr(np.ones(100), np.zeros(500), 0.001)
+    assert (one.value, one.low, one.high) == (1.0, 0.0, 1.0)
+    assert intervals.tpr_at_fpr(np.ones(100), np.zeros(6000), 0.001).low > 0.9

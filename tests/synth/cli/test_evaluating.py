@@ -6,22 +6,22 @@ import pytest
 
 from synth.api import load
 from synth.cli import evaluating
-from synth.cli.evaluating import _facts, show_scores
+from synth.cli.evaluating import read_facts, show_scores
 from synth.schema import Kind
 
 
 def test_facts_come_from_the_schema_then_the_model_then_a_draft(place, model, frame):
     release = load(model)
-    assert _facts(release, None, frame) is release.schema
-    assert _facts(release, str(place / "s.toml"), frame).target == "member"
-    drafted = _facts(None, None, frame)
+    assert read_facts(release, None, frame) is release.schema
+    assert read_facts(release, str(place / "s.toml"), frame).target == "member"
+    drafted = read_facts(None, None, frame)
     assert drafted.names == tuple(frame.columns)
     assert drafted["age"].kind is Kind.INTEGER
 
 
 def test_what_a_schema_leaves_open_is_guessed_for_the_report(tmp_path, frame):
     (tmp_path / "s.toml").write_text('[[columns]]\nname = "age"\n[[columns]]\nname = "town"\nkind = "category"\n')
-    found = _facts(None, str(tmp_path / "s.toml"), frame[["age", "town"]])
+    found = read_facts(None, str(tmp_path / "s.toml"), frame[["age", "town"]])
     assert found["age"].kind is Kind.INTEGER
     assert found["age"].bounds is None
     assert found["town"].categories is None
@@ -104,7 +104,7 @@ def test_demo_in_small(call, tmp_path, monkeypatch):
         return frame.iloc[:2000].reset_index(drop=True) if str(path).endswith("randhie.csv") else frame
 
     monkeypatch.setattr("synth.privacy.ingest.read_table", few)
-    monkeypatch.setattr(evaluating, "write_report", lambda *a, **k: type("R", (), {"scores": (), "notes": ()})())
+    monkeypatch.setattr(evaluating, "write_report", lambda *a, **k: (type("R", (), {"scores": (), "notes": ()})(), None))
     code, out, err = call("demo", "-o", tmp_path / "a demo", "-m", "independent", "-q")
     assert code == 0, err
     assert len(pd.read_csv(tmp_path / "a demo" / "train.csv")) < 2000

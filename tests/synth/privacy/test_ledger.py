@@ -12,7 +12,7 @@ from synth.errors import InputError, RefusedError
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, counted_rows, declared_rows, default_delta
 from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, event_from_dict
-from synth.privacy.ledger import GENESIS, Ledger, read_ledger
+from synth.privacy.ledger import GENESIS, Ledger, read_ledger, record_asking
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
 EVENT = GaussianEvent(what="count", target=("a",), sigma=40.0)
@@ -194,3 +194,21 @@ def test_lines_that_are_no_records_show(tmp_path, line):
         read_ledger(path)
     with pytest.raises(InputError, match="damaged at line"):
         run_of(path)
+
+
+def test_askings_join_the_chain_and_are_counted(tmp_path):
+    path = tmp_path / "l"
+    with pytest.raises(InputError, match="there is no ledger"):
+        record_asking(path, {})
+    run_of(path)
+    assert [record_asking(path, {"policy": "abc"}) for _ in range(3)] == [0, 1, 2]
+    asked = [record for record in read_ledger(path) if record["record"] == "asked"]
+    assert [record["policy"] for record in asked] == ["abc"] * 3
+    assert run_of(path).spent() > 0
+    assert len(read_ledger(path)) == 13
+
+
+def test_a_run_says_what_it_is_for(tmp_path):
+    Ledger(BUDGET, tmp_path / "l")
+    Ledger(BUDGET, tmp_path / "l", purpose="report")
+    assert [record["purpose"] for record in read_ledger(tmp_path / "l")] == ["fit", "report"]
