@@ -33,6 +33,7 @@ EPSILON = 6.0  # granted; more than one question costs
 NUMBER = Column(name="x", kind=Kind.DECIMAL, precision=2, bounds=(0, 1000))
 WORD = Column(name="x", kind=Kind.CATEGORY)
 FEW = 0.002  # delta of the category check: large, so that it can be measured
+NAMING_SIGMA = 1.2  # where rounding the threshold up loses little of that delta
 
 
 def _repeat(rng: np.random.Generator, runs: int, ask: Ask, *, column: Column, ordinary: object, canary: object) -> Sighting:
@@ -149,10 +150,10 @@ def _named(rng: np.random.Generator, column: Column, values: npt.NDArray[np.obje
     ledger = audit_ledger(EPSILON, delta=4 * FEW, rows=50)
     frame = PrivateFrame(pd.DataFrame({"x": values[present]}), Schema(columns=(column,), public_rows=50), ledger)
     if column.kind is Kind.CATEGORY:
-        named = {str(v) for v in frame.named_values(column, sigma=1 / MU, delta=FEW)}
+        named = {str(v) for v in frame.named_values(column, sigma=NAMING_SIGMA, delta=FEW)}
         scores = np.array([str(v) in named for v in values], dtype=np.float64)
     else:
-        found = frame.named_numbers(column, make_axis(column, column.numeric_bounds()), sigma=1 / MU, delta=FEW)
+        found = frame.named_numbers(column, make_axis(column, column.numeric_bounds()), sigma=NAMING_SIGMA, delta=FEW)
         kept = {round(v, 2) for v in found}
         scores = np.array([round(float(v), 2) in kept for v in values], dtype=np.float64)
     return Sighting(scores=scores, present=present, events=ledger.events, delta=4 * FEW, one_run=True, thresholds=(0.5,))

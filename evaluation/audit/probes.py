@@ -1,7 +1,7 @@
 """Gradient canaries: rows whose clipped gradient has a coordinate of its own, through the code that trains.
 
-A bias-free layer of ``side`` inputs and outputs stands beside an ordinary one. A canary sends one input and reads one output, so
-its gradient is one weight of the layer: ``side**2`` orthogonal canaries for the price of two small one-hot codes. Its
+A bias-free layer of ``side`` inputs and outputs stands beside an ordinary one. A canary sends one input and reads one output,
+so its gradient is one weight of the layer: ``side**2`` orthogonal canaries for the price of two small one-hot codes. Its
 size is a hundred clipping norms, so that missing clipping shows. The weights stay zero: the attacker chooses the gradient.
 Everything between the loss and the released gradient is the product's: ``PrivateTable.noisy_gradients`` and ``step``.
 """

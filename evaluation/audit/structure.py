@@ -84,7 +84,7 @@ def sampling(rng: np.random.Generator) -> Finding:
     worst = min(p_rate, p_spread, p_again)
     return Finding(
         check="sampling", attacks="DP-SGD batches as the loss sees them", contradicted=bool(worst < part), significance=GATE,
-        canaries=rows, detail=f"rate, size of batches, rows in two batches running: p = {p_rate:.2g}, {p_spread:.2g}, {p_again:.2g}",
+        canaries=rows, detail=f"rate, size of batches, rows in two in a row: p = {p_rate:.2g}, {p_spread:.2g}, {p_again:.2g}",
     )  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def every_step(rng: np.random.Generator) -> Finding:
     return Finding(
         check="every step", attacks="DP-SGD on an empty table: noise of each step, and how many steps there are",
         contradicted=bool(worst < GATE / STEPS or silent or over), significance=GATE, canaries=STEPS,
-        detail=f"least noise: p = {worst:.2g}; {silent} steps without noise; steps beyond those charged: {'yes' if over else 'no'}",
+        detail=f"least noise: p = {worst:.2g}; {silent} steps without noise; steps over: {int(over)}",
     )  # fmt: skip
 
 

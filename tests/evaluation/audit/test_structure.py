@@ -7,7 +7,7 @@ from evaluation.audit.structure import Repeated
 
 @pytest.mark.statistical
 @pytest.mark.parametrize(
-    "check", (structure.sampling, structure.sensitivity, structure.fresh_noise, structure.every_step), ids=lambda c: c.__name__
+    "check", [structure.sampling, structure.sensitivity, structure.fresh_noise, structure.every_step], ids=lambda c: c.__name__
 )
 def test_production_code_passes(check):
     """False alarm below 1e-6 each."""
