@@ -32,8 +32,8 @@ MU = 1.0  # what each question is asked with
 EPSILON = 6.0  # granted; more than one question costs
 NUMBER = Column(name="x", kind=Kind.DECIMAL, precision=2, bounds=(0, 1000))
 WORD = Column(name="x", kind=Kind.CATEGORY)
-FEW = 0.002  # delta of the category check: large, so that it can be measured
-NAMING_SIGMA = 1.2  # where rounding the threshold up loses little of that delta
+FEW, GRANTED = 0.008, 0.0099  # deltas of the naming checks: large, so that they can be measured
+NAMING_SIGMA = 6.0  # much noise, so that little but that delta tells worlds apart
 
 
 def _repeat(rng: np.random.Generator, runs: int, ask: Ask, *, column: Column, ordinary: object, canary: object) -> Sighting:
@@ -92,7 +92,7 @@ def bounds(rng: np.random.Generator, *, runs: int = 600) -> Sighting:
     return _repeat(rng, runs, ask, column=unbounded, ordinary=1.0, canary=1e6)
 
 
-def histogram(rng: np.random.Generator, *, runs: int = 400) -> Sighting:
+def histogram(rng: np.random.Generator, *, runs: int = 2500) -> Sighting:
     """Histograms of several resolutions: the canary moves one cell of each level."""
     return _levels(rng, runs, canary=900.0)
 
@@ -147,7 +147,7 @@ def single_numbers(rng: np.random.Generator, *, number: int = 40_000) -> Sightin
 
 def _named(rng: np.random.Generator, column: Column, values: npt.NDArray[np.object_] | FloatArray, number: int) -> Sighting:
     present = rng.random(number) < 0.5
-    ledger = audit_ledger(EPSILON, delta=4 * FEW, rows=50)
+    ledger = audit_ledger(EPSILON, delta=GRANTED, rows=50)
     frame = PrivateFrame(pd.DataFrame({"x": values[present]}), Schema(columns=(column,), public_rows=50), ledger)
     if column.kind is Kind.CATEGORY:
         named = {str(v) for v in frame.named_values(column, sigma=NAMING_SIGMA, delta=FEW)}
@@ -156,4 +156,4 @@ def _named(rng: np.random.Generator, column: Column, values: npt.NDArray[np.obje
         found = frame.named_numbers(column, make_axis(column, column.numeric_bounds()), sigma=NAMING_SIGMA, delta=FEW)
         kept = {round(v, 2) for v in found}
         scores = np.array([round(float(v), 2) in kept for v in values], dtype=np.float64)
-    return Sighting(scores=scores, present=present, events=ledger.events, delta=4 * FEW, one_run=True, thresholds=(0.5,))
+    return Sighting(scores=scores, present=present, events=ledger.events, delta=GRANTED, one_run=True, thresholds=(0.5,))

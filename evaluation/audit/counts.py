@@ -48,7 +48,7 @@ def _sighting(standard: FloatArray, present: BoolArray, ledger: Ledger) -> Sight
     return Sighting(scores=scores, present=present, events=ledger.events, delta=DELTA, one_run=True)
 
 
-def tables(rng: np.random.Generator, *, epsilon: float = 1.0, cells: int = 4096) -> Sighting:
+def tables(rng: np.random.Generator, *, epsilon: float = 4.0, cells: int = 16_384) -> Sighting:
     """One-way table: each canary is a row in a cell of its own, beside two rows that are always there."""
     present = _coins(cells, rng)
     codes = np.concatenate([np.flatnonzero(present), np.repeat(np.arange(cells), 2)])
@@ -57,7 +57,7 @@ def tables(rng: np.random.Generator, *, epsilon: float = 1.0, cells: int = 4096)
     return _sighting((found.counts - 2) / float(found.sigma), present, table.ledger)
 
 
-def pairs(rng: np.random.Generator, *, epsilon: float = 1.0, side: int = 64) -> Sighting:
+def pairs(rng: np.random.Generator, *, epsilon: float = 4.0, side: int = 128) -> Sighting:
     """A table of two columns and both of its margins, for weighted shares of one phase: three answers on each canary."""
     present = _coins(side * side, rng)
     places = np.flatnonzero(present)
@@ -70,7 +70,7 @@ def pairs(rng: np.random.Generator, *, epsilon: float = 1.0, side: int = 64) -> 
     return Sighting(scores=scores, present=present, events=table.ledger.events[:1], delta=DELTA, one_run=True)
 
 
-def products(rng: np.random.Generator, *, epsilon: float = 1.0, size: int = 256) -> Sighting:
+def products(rng: np.random.Generator, *, epsilon: float = 4.0, size: int = 512) -> Sighting:
     """Products of signs: rows of a Hadamard matrix make ``size`` canaries that each move every sum, and do not mix."""
     signs = hadamard(size, dtype=np.int8)
     present = _coins(size, rng)
@@ -81,7 +81,7 @@ def products(rng: np.random.Generator, *, epsilon: float = 1.0, size: int = 256)
     return _sighting(standard, present, table.ledger)
 
 
-def signed_tables(rng: np.random.Generator, *, epsilon: float = 1.0, size: int = 64, cells: int = 64) -> Sighting:
+def signed_tables(rng: np.random.Generator, *, epsilon: float = 4.0, size: int = 64, cells: int = 128) -> Sighting:
     """Signed tables: the same for every cell of another column."""
     signs = hadamard(size, dtype=np.int8)
     present = _coins(size * cells, rng)
@@ -93,7 +93,7 @@ def signed_tables(rng: np.random.Generator, *, epsilon: float = 1.0, size: int =
     return _sighting(standard.reshape(-1), present, table.ledger)
 
 
-def choices(rng: np.random.Generator, *, epsilon: float = 1.0, runs: int = 600) -> Sighting:
+def choices(rng: np.random.Generator, *, epsilon: float = 3.0, runs: int = 1600) -> Sighting:
     """Exponential mechanism: one row makes one table's distance grow and another's shrink, as far as it can."""
     present = _coins(runs, rng)
     chosen = np.zeros(runs)

@@ -24,4 +24,4 @@ def test_values_of_single_rows_are_named_as_rarely_as_charged(check):
     found = check(np.random.default_rng(), number=20_000)
     assert not is_contradicted(found)
     assert not found.scores[~found.present].any()
-    assert 0 < found.scores[found.present].mean() < 0.005
+    assert 0 < found.scores[found.present].mean() < 0.016
