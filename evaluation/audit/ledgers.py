@@ -5,6 +5,7 @@ from __future__ import annotations
 from synth.errors import AccountingError
 from synth.privacy.budget import Budget, RowCount, declared_rows
 from synth.privacy.ledger import Ledger
+from synth.privacy.vault import measurement_mu
 
 DELTA = 1e-5
 
@@ -25,3 +26,8 @@ def rows_of(ledger: Ledger) -> RowCount:
     if ledger.rows is None:
         raise AccountingError("the run has no row count")
     return ledger.rows
+
+
+def share_for(ledger: Ledger, sigma: float) -> float:
+    """The share of the budget that buys one table with noise ``sigma``."""
+    return 1 / (sigma * measurement_mu(ledger)) ** 2

@@ -97,17 +97,18 @@ def probe_domain(side: int) -> Domain:
     return Domain(names=("input", "output", "canary"), sizes=(side, side, 2))
 
 
-def probe(plan: ProbePlan, rng: np.random.Generator) -> Sighting:
+def probe(plan: ProbePlan, rng: np.random.Generator, present: BoolArray | None = None) -> Sighting:
     """Train on canaries, each of which is in the table by a fair coin, and score them all.
 
     Args:
         plan: What to audit.
         rng: Of the coins; must not be known to the mechanism.
+        present: The coins, where they have been thrown; shape (side**2,).
 
     Returns:
         Scores against what the ledger charged.
     """
-    present = rng.random(plan.side**2) < 0.5
+    present = np.asarray(rng.random(plan.side**2) < 0.5) if present is None else present
     codes = probe_codes(plan.side, present, plan.ordinary, rng)
     ledger = audit_ledger(plan.epsilon, plan.delta, len(present) + plan.ordinary)
     table = PrivateTable(codes, probe_domain(plan.side), rows_of(ledger), ledger)
