@@ -16,7 +16,6 @@ from evaluation.audit.ledgers import DELTA
 from evaluation.audit.probes import ProbePlan, probe
 from evaluation.audit.sightings import Finding, Sighting, is_contradicted, judge
 from evaluation.audit.unit import entity_is_kept
-from synth.registry import SYNTHESIZERS
 
 Look = Callable[[np.random.Generator], Sighting]
 Verify = Callable[[np.random.Generator], Finding]
@@ -55,11 +54,14 @@ class Check:
 
 WHITE = "white box: the attacker knows all other rows and sees every noisy answer"
 GRADIENTS = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.1, steps=20, side=100)
+ONE_RUN_1 = ProbePlan(epsilon=1.0, delta=DELTA, sample_rate=0.4, steps=3, side=500)  # many canaries for the rigorous bound
+ONE_RUN_5 = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.4, steps=3, side=400)
 REFITS = Plan()
-TRAINED = tuple(name for name in SYNTHESIZERS if name in ("hybrid", "dpvae", "dpgan"))
 
 _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("gradients", "DP-SGD: clip, sum, noise, divide", partial(probe, GRADIENTS)),
+    ("one run, epsilon 1", "DP-SGD in one run of many canaries", partial(probe, ONE_RUN_1)),
+    ("one run, epsilon 5", "the same with more budget", partial(probe, ONE_RUN_5)),
     ("tables", "one-way tables", counts.tables),
     ("pairs", "tables of two columns", counts.pairs),
     ("products", "products of signs", counts.products),

@@ -21,7 +21,7 @@ from synth.privacy.events import (
 FloatArray = npt.NDArray[np.float64]
 
 # small ones for large epsilons, and large ones because small epsilons say as much
-DELTAS = (*np.logspace(-9, -2.05, 28).tolist(), *np.linspace(0.01, 0.99, 50).tolist())
+DELTAS = (*np.logspace(-9, -2.05, 20).tolist(), *np.linspace(0.01, 0.99, 26).tolist())
 LEAST_NOISE = 0.4  # of DP-SGD in a family: below, the accountant slows down and says nothing
 
 
