@@ -53,7 +53,7 @@ class Check:
 
 
 WHITE = "white box: the attacker knows all other rows and sees every noisy answer"
-GRADIENTS = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.1, steps=20, side=100)
+GRADIENTS = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.1, steps=20, side=200)
 ONE_RUN_1 = ProbePlan(epsilon=1.0, delta=DELTA, sample_rate=0.4, steps=3, side=500)  # many canaries for the rigorous bound
 ONE_RUN_5 = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.4, steps=3, side=400)
 REFITS = Plan()

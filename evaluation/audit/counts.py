@@ -93,7 +93,7 @@ def signed_tables(rng: np.random.Generator, *, epsilon: float = 4.0, size: int =
     return _sighting(standard.reshape(-1), present, table.ledger)
 
 
-def choices(rng: np.random.Generator, *, epsilon: float = 3.0, runs: int = 1600) -> Sighting:
+def choices(rng: np.random.Generator, *, epsilon: float = 3.0, runs: int = 4000) -> Sighting:
     """Exponential mechanism: one row makes one table's distance grow and another's shrink, as far as it can."""
     present = _coins(runs, rng)
     chosen = np.zeros(runs)

@@ -307,11 +307,11 @@ def no_cached_claims():
 @pytest.mark.statistical
 @pytest.mark.usefixtures("no_cached_claims")
 @pytest.mark.parametrize("name", BUGS)
-def test_a_planted_bug_is_caught(name, monkeypatch, caught):
+def test_a_planted_bug_is_caught(name, monkeypatch, record_property):
     check, plant = BUGS[name]
     plant(monkeypatch)
     found = CHECKS[check].contradicted(np.random.default_rng())
-    caught[name] = (check, found)
+    record_property("planted bug", (name, check, found))
     assert found
 
 
@@ -321,7 +321,7 @@ def test_correct_code_passes_the_same_check(name):
     assert not CHECKS[name].contradicted(np.random.default_rng())
 
 
-def test_early_stopping_on_a_real_loss_is_caught(monkeypatch, caught):
+def test_early_stopping_on_a_real_loss_is_caught(monkeypatch, record_property):
     """Rows that are all alike have a small loss; steps that were charged and never drawn give it away."""
     whole = watched_fit("dpvae", np.random.default_rng(0))
     assert whole.undrawn() == 0
@@ -337,7 +337,7 @@ def test_early_stopping_on_a_real_loss_is_caught(monkeypatch, caught):
 
     monkeypatch.setattr(synth.models.dpvae, "descend", eager)
     found = watched_fit("dpvae", np.random.default_rng(0), constant=True).undrawn() > 0
-    caught["early stopping on a real loss"] = ("families", found)
+    record_property("planted bug", ("early stopping on a real loss", "families", found))
     assert found
 
 

@@ -33,3 +33,22 @@ def test_a_synthesizer_is_judged_as_a_whole():
     assert len(calls) == 8
     assert found.canaries == 8 * 25
     assert found.detail.startswith("8 fits, 8 answers scored")
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+def test_correct_code_raises_no_alarm():
+    """40 audits of the cheap checks at the level of the gate: an alarm has a chance below 40 x 8 x 1e-6."""
+    rng = np.random.default_rng()
+    names = ("gradients", "tables", "pairs", "products", "signed tables", "categories", "single numbers", "sampling")
+    assert not [name for _ in range(40) for name in names if CHECKS[name].contradicted(rng)]
+
+
+@pytest.mark.slow
+@pytest.mark.statistical
+@pytest.mark.parametrize("name", ["one run, epsilon 1", "one run, epsilon 5"])
+def test_the_rigorous_bound_of_one_run_is_of_use(name):
+    """Above 0.4 of the claim; 0.5 to 0.7 were seen."""
+    found = CHECKS[name].finding(np.random.default_rng())
+    assert not found.contradicted
+    assert 0.4 * found.epsilon < found.at_least_one_run < found.epsilon
