@@ -1,6 +1,7 @@
 # make demo: build the environment, fit the embedded table at epsilon 1, sample, evaluate, say where the report is
 # make test: the gate (lint, types, import contracts, tests); what CI runs
 # make slow: the long tests as well
+# make evidence: plant the bugs, audit everything, write the tables of SECURITY.md (a quarter of an hour)
 # make bench: what the tables of the README lack, then the tables (BENCH="--peers --plot quality.svg" for more)
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN = "$(VENV)/bin"
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test slow slow-only bench lint types contracts clean
+.PHONY: demo test slow slow-only evidence bench lint types contracts clean
 
 demo: $(STAMP)
 	$(BIN)/synth demo --output demo
@@ -24,6 +25,12 @@ slow: test
 # what CI can afford: without the deep fits of very wide tables, minutes each
 slow-only: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not peers and not browser" -k "not deep"
+
+evidence: $(STAMP)
+	mkdir -p build
+	SYNTH_MUTATION_TABLE=build/mutations.md $(BIN)/python -m pytest tests/audit
+	$(BIN)/synth audit --full --force --output build/audit.html
+	$(BIN)/python -m evaluation.audit SECURITY.md build/mutations.md build/audit.json
 
 bench: $(STAMP)
 	$(BIN)/synth bench $(BENCH)

@@ -19,6 +19,7 @@ NAMES = [str(p.relative_to(ROOT)) for p in SOURCES]
 UNMIRRORED = {
     "synth/__main__.py": "tests/cli/test_process.py",
     "evaluation/bench/__main__.py": "tests/evaluation/bench/test_main.py",
+    "evaluation/audit/__main__.py": "tests/evaluation/audit/test_main.py",
 }
 README = ROOT / "README.md"
 
@@ -235,7 +236,11 @@ def check_command(words):
 
 
 def documents():
-    return [p for p in (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))) if p.is_file()]
+    return [
+        p
+        for p in (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+        if p.is_file()
+    ]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)
