@@ -56,6 +56,24 @@ def clopper_pearson(hits: int, trials: int, confidence: float = 0.95) -> Interva
     return Interval(hits / trials, low, high)
 
 
+def wilson(hits: float, trials: int, confidence: float = 0.95) -> Interval:
+    """A share with its Wilson score interval.
+
+    Args:
+        hits: Successes, from 0 to ``trials``; a fraction stands for a mean share.
+        trials: Independent trials, at least 1.
+        confidence: Coverage of the interval.
+
+    References:
+        Wilson (1927), Journal of the American Statistical Association 22(158).
+    """
+    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    share = hits / trials
+    middle = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * float(np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)))
+    return Interval(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)))
+
+
 def roc_points(positives: FloatArray, negatives: FloatArray) -> tuple[FloatArray, FloatArray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1), each of shape (k,)."""
     cuts = np.unique(np.concatenate([positives, negatives]))[::-1]
@@ -91,12 +109,13 @@ def weighted_auc(scores: FloatArray, positive: BoolArray, weights: npt.NDArray[n
         Shape (b,); 0.5 where a weighting holds one class only.
     """
     order = np.argsort(scores, kind="stable")
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(scores[order]) > 0]))
+    ends = np.flatnonzero(np.concatenate([np.diff(scores[order]) > 0, [True]]))
     sorted_weights = weights[:, order].astype(np.float64)
     flags = positive[order]
-    ups = np.add.reduceat(sorted_weights * flags, starts, axis=1)
-    downs = np.add.reduceat(sorted_weights * ~flags, starts, axis=1)
-    below = np.cumsum(downs, axis=1) - 0.5 * downs
+    ups = np.diff(np.cumsum(sorted_weights * flags, axis=1)[:, ends], axis=1, prepend=0.0)
+    passed = np.cumsum(sorted_weights * ~flags, axis=1)[:, ends]
+    downs = np.diff(passed, axis=1, prepend=0.0)
+    below = passed - 0.5 * downs
     pairs = ups.sum(axis=1) * downs.sum(axis=1)
     area = (ups * below).sum(axis=1)
     return np.where(pairs > 0, area / np.where(pairs > 0, pairs, 1.0), 0.5)
