@@ -25,7 +25,6 @@ from evaluation.shapes import column_shapes
 from evaluation.utility.tstr import score_utility
 from synth.schema import Schema
 
-
 NAMES = {"real": "fitted real", "holdout": "held-out", "synthetic": "synthetic"}
 
 
