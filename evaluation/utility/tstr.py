@@ -92,7 +92,7 @@ def _score(target: str, learner: str, metric: Metric, found: dict[str, dict[str,
     value = found[SYNTHETIC][metric.name]
     return Score(
         name=f"tstr_{metric.name}" if learner == LEARNERS[0] else f"tstr_{metric.name}_{learner}",
-        label=f"Train on synthetic, test on real: {metric.label}, {LABELS[learner]}",
+        label=f"Trained on synthetic: {metric.label}, {LABELS[learner]}",
         section="utility",
         value=value.value,
         low=value.low,

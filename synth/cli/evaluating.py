@@ -34,6 +34,14 @@ def evaluate(
     model: Annotated[str | None, typer.Option("--model", "-m", help="model.synth: its schema and release card.")] = None,
     schema: Annotated[str | None, typer.Option("--schema", "-s", help="Schema file, instead of a model's.")] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Column to predict, instead of the schema's.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", "-g", help="Column of subgroups: utility is shown for each. May be repeated."),
+    ] = None,
+    max_rows: Annotated[
+        int | None,
+        typer.Option("--max-rows", help="Score a random sample of this many rows of each table; the report says so."),
+    ] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="The HTML report.")] = "report.html",
     seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of the real text files.")] = None,
@@ -58,7 +66,10 @@ def evaluate(
     release = load(model) if model is not None else None
     facts = _facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
-        report = write_report(frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress)
+        report = write_report(
+            frames, facts, release, target, Path(output),
+            groups=tuple(group or ()), max_rows=max_rows, seed=seed, force=force, progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json(report.to_json())
         return
@@ -93,6 +104,8 @@ def write_report(
     target: str | None,
     output: Path,
     *,
+    groups: tuple[str, ...] = (),
+    max_rows: int | None = None,
     seed: int,
     force: bool,
     progress: Reporter,
@@ -108,7 +121,7 @@ def write_report(
                 "rows": r.rows, "created": r.created}  # fmt: skip
     report = run(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
-        target=target, seed=seed, card=card, progress=progress.phase,
+        target=target, groups=groups, max_rows=max_rows, seed=seed, card=card, progress=progress.phase,
     )  # fmt: skip
     with atomic_path(output, force=force) as temporary:
         temporary.write_text(report.to_html(), encoding="utf-8")
