@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN = "$(VENV)/bin"
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test slow slow-only bench lint types contracts clean
+.PHONY: demo test slow slow-only browser bench lint types contracts clean
 
 demo: $(STAMP)
 	$(BIN)/synth demo --output demo
@@ -24,6 +24,10 @@ slow: test
 # what CI can afford: without the deep fits of very wide tables, minutes each
 slow-only: $(STAMP)
 	$(BIN)/python -m pytest -m "slow and not peers and not browser" -k "not deep"
+
+# the report in headless Chromium (skipped where there is none)
+browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser
 
 bench: $(STAMP)
 	$(BIN)/synth bench $(BENCH)

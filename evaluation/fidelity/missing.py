@@ -69,5 +69,6 @@ def score_missing(tables: Tables) -> Section:
     shares = {what: np.bincount(part[:, 0], minlength=len(texts)) / len(part) for what, part in
               zip(("Real", "Synthetic", "Shuffled", "Holdout"), codes, strict=False)}  # fmt: skip
     table = pd.DataFrame({"Missing columns": texts, **shares}).drop(columns="Shuffled")
+    table = table[table.drop(columns="Missing columns").sum(axis=1) > 0]
     table = table.sort_values("Real", ascending=False, kind="stable").head(MAX_SHOWN).reset_index(drop=True)
     return Section(scores=(score,), tables=MappingProxyType({"Missing patterns": table}))

@@ -67,3 +67,12 @@ def test_roc_runs_from_corner_to_corner() -> None:
 def test_percentile_interval_holds_the_value() -> None:
     found = intervals.percentile_interval(0.9, np.array([0.1, 0.2, np.nan]))
     assert found.low <= 0.9 == found.high
+
+
+def test_wilson_solves_its_equation() -> None:
+    """At its limits the share lies z standard errors from the hypothesis."""
+    found = intervals.wilson(7, 40)
+    for limit in (found.low, found.high):
+        assert abs(found.value - limit) == pytest.approx(1.959964 * np.sqrt(limit * (1 - limit) / 40), rel=1e-5)
+    assert intervals.wilson(0, 40).low == 0.0
+    assert intervals.wilson(40, 40).high == 1.0
