@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evaluation.inputs import Tables
-from evaluation.intervals import Interval, percentile_interval
+from evaluation.intervals import Interval, bootstrap_interval
 from evaluation.scores import Score, Section
 from evaluation.utility.metrics import Metric
 from evaluation.utility.models import LABELS, LEARNERS
@@ -91,8 +91,8 @@ class Gap(NamedTuple):
     loss: FloatArray
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """The loss on all test rows of the subgroup with percentile limits."""
-        return percentile_interval(float(self.loss[0]), self.loss[1:], confidence)
+        """The loss on all test rows of the subgroup with bootstrap limits."""
+        return bootstrap_interval(float(self.loss[0]), self.loss[1:], confidence)
 
 
 def gaps_of(trial: Trial, group: Subgroup, learner: str, tables: tuple[str, ...] = (SYNTHETIC, REAL)) -> dict[str, Gap]:

@@ -7,13 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.intervals import Interval, percentile_interval, weighted_auc
+from evaluation.intervals import Interval, bootstrap_interval, weighted_auc
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float32]
 
 SURELY_NOT = 1e-6
+RANGES = {
+    "auc": (0.0, 1.0),
+    "accuracy": (0.0, 1.0),
+    "f1": (0.0, 1.0),
+    "log_loss": (0.0, np.inf),
+    "r2": (-np.inf, 1.0),
+    "mae": (0.0, np.inf),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,8 +102,13 @@ def number_resamples(truth: FloatArray, guess: FloatArray, weights: Weights) -> 
 
 
 def intervals(resampled: dict[str, FloatArray]) -> dict[str, Interval]:
-    """Values on all rows with 95 % percentile limits, by metric name."""
-    return {name: percentile_interval(float(row[0]), row[1:]) for name, row in resampled.items()}
+    """Values on all rows with 95 % bootstrap limits inside the metric's range, by metric name."""
+    out = {}
+    for name, row in resampled.items():
+        found = bootstrap_interval(float(row[0]), row[1:])
+        least, most = RANGES[name]
+        out[name] = Interval(found.value, max(least, found.low), min(most, found.high))
+    return out
 
 
 def class_scores(truth: IntArray, shares: FloatArray, weights: Weights) -> dict[str, Interval]:

@@ -2,7 +2,7 @@
 
 Real rows are drawn from one law and synthetic rows from another, anew each time. For fidelity the truth is the score's
 expectation at these table sizes (plug-in scores depend on them; so do ceiling and floor), taken as the mean over the
-evaluations. For utility the interval is about the trained model, so the truth is that model's score on 40,000 fresh
+evaluations. For utility the interval is about the trained model, so the truth is that model's score on 20,000 fresh
 rows. All seeds are fixed: a run gives the same counts every time.
 """
 
@@ -21,7 +21,8 @@ from evaluation.fidelity.workload import score_workload
 from evaluation.inputs import prepare
 from evaluation.utility.metrics import intervals
 from evaluation.utility.models import LEARNERS
-from evaluation.utility.trial import SYNTHETIC, measure, prepare_trial
+from evaluation.utility.task import define_task
+from evaluation.utility.trial import SYNTHETIC, measure, run_trial
 from synth.schema import Column, Kind, Schema
 
 TIMES = 200
@@ -77,12 +78,13 @@ def test_fidelity(off):
 @pytest.mark.parametrize("target", ["y", "z"])
 def test_utility(target):
     learners = tuple(learner for learner in LEARNERS if learner != "forest")
-    population = prepare(draw(40_000, [9], 0.0), None, draw(100, [8], 0.0), SCHEMA).real
+    population = prepare(draw(20_000, [9], 0.0), None, draw(100, [8], 0.0), SCHEMA).real
     population = population[population[target].notna()]
     hits = defaultdict(list)
     for k in range(TIMES):
-        tables = prepare(draw(60, [1, k], 0.0), draw(ROWS, [3, k], 0.0), draw(ROWS, [2, k], 0.3), SCHEMA, target=target, seed=k)
-        trial, _ = prepare_trial(tables, learners, halves=False)
+        tables = prepare(draw(60, [1, k], 0.0), draw(ROWS, [3, k], 0.0), draw(ROWS, [2, k], 0.3), SCHEMA, target=target)
+        task = define_task(tables.real, SCHEMA, target)
+        trial = run_trial({SYNTHETIC: tables.synthetic}, tables.holdout, SCHEMA, task, k, learners)
         truth = trial.task.labels(population)
         for learner in learners:
             model = trial.models[SYNTHETIC, learner]
