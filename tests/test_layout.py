@@ -235,7 +235,11 @@ def check_command(words):
 
 
 def documents():
-    return [p for p in (README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))) if p.is_file()]
+    return [
+        p
+        for p in (README, ROOT / "CONTRIBUTING.md", ROOT / "evaluation" / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        if p.is_file()
+    ]
 
 
 @pytest.mark.parametrize("path", documents(), ids=lambda p: p.name)

@@ -209,6 +209,29 @@ def test_hard_columns_are_scored_or_explained() -> None:
     report.to_html()
 
 
+def test_wrong_types_are_scored_as_unreadable(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
+    broken = real.assign(age="forty", ill="perhaps", start="soon")
+    report = evaluate(real, holdout, broken, schema)
+    assert value(report, "valid_cells") == pytest.approx(4 / 7)
+    table = report.get_details("Validity").set_index("Column")
+    assert table.loc[["age", "ill", "start"], "Unreadable"].tolist() == [1.0, 1.0, 1.0]
+    assert value(report, "tstr_auc") == 0.5
+    assert any("one class of the target" in note for note in report.notes)
+
+
+def test_many_categories_and_groups_of_nothing_are_scored() -> None:
+    rng = np.random.default_rng(0)
+    frames = [
+        hard_table(600, seed).assign(many=rng.integers(0, 10**9, 600).astype(str)) for seed in range(3)
+    ]  # nearly every value occurs once
+    report = evaluate(*frames, hard_schema(), groups=["many", "empty", "constant number"])
+    assert value(report, "tv_1way") > 0
+    assert report.find("subgroup_gap") is not None
+    groups = report.get_details("Subgroups")
+    assert set(groups["Group"]) >= {"(others)", "(missing)", "7"}
+    report.to_html()
+
+
 @pytest.mark.parametrize("target", ["constant", "empty", "empty number", "constant number"])
 def test_targets_without_two_values_are_explained(target: str) -> None:
     report = evaluate(hard_table(60, 1), hard_table(60, 2), hard_table(60, 3), hard_schema(), target=target)
