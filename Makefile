@@ -10,7 +10,7 @@ VENV ?= .venv
 BIN = "$(VENV)/bin"
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test slow slow-only evidence bench lint types contracts clean
+.PHONY: demo test slow slow-only browser evidence bench lint types contracts clean
 
 demo: $(STAMP)
 	$(BIN)/synth demo --output demo
@@ -31,6 +31,10 @@ evidence: $(STAMP)
 	SYNTH_MUTATION_TABLE=build/mutations.md $(BIN)/python -m pytest tests/audit
 	$(BIN)/synth audit --full --force --output build/audit.html
 	$(BIN)/python -m evaluation.audit SECURITY.md build/mutations.md build/audit.json
+
+# the report in headless Chromium (skipped where there is none)
+browser: $(STAMP)
+	$(BIN)/python -m pytest -m browser
 
 bench: $(STAMP)
 	$(BIN)/synth bench $(BENCH)

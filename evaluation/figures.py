@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from evaluation.attacks.bounds import dp_roc
-from evaluation.scores import Score
 from evaluation.shapes import MISSING, Shape
 
 COLOURS = {"real": "#2f7fd6", "holdout": "#8b95a5", "synthetic": "#e8871e"}
@@ -55,6 +51,16 @@ def _figure(height: int, **layout: Any) -> Any:
         **layout,
     )
     return figure
+
+
+def blank(height: int, layout: dict[str, Any] | None = None) -> Any:
+    """An empty figure in the report's style; the page gives it the reader's colours.
+
+    Args:
+        height: In pixels; the width follows the page.
+        layout: More of Plotly's layout.
+    """
+    return _figure(height, **(layout or {}))
 
 
 def column_figure(shape: Shape) -> Any:
@@ -121,47 +127,4 @@ def pairs_figure(table: pd.DataFrame) -> Any:
     places = list(range(len(names)))
     figure.update_xaxes(tickvals=places, ticktext=texts, tickangle=-45, automargin=True, showgrid=False, zeroline=False)
     figure.update_yaxes(tickvals=places, ticktext=texts, autorange="reversed", automargin=True, showgrid=False, zeroline=False)
-    return figure
-
-
-def utility_figure(scores: Sequence[Score]) -> Any:
-    """What a model trained on synthetic rows scores, between its floor and its ceiling; scores on a 0-to-1 scale."""
-    figure = _figure(320, barmode="group", bargap=0.35)
-    shown = [score for score in scores if score.better == "higher" and score.value is not None] or list(scores)
-    places = [label(score.label.removeprefix("Train on synthetic, test on real: ")) for score in shown]
-    rows = {"floor": "shuffled columns (floor)", "value": "synthetic", "ceiling": "real (ceiling)"}
-    colours = {"floor": "#8b95a5", "value": COLOURS["synthetic"], "ceiling": COLOURS["real"]}
-    for key, name in rows.items():
-        values = [getattr(score, key) for score in shown]
-        errors = None
-        if key == "value":
-            up = [(score.high or 0.0) - (score.value or 0.0) for score in shown]
-            down = [(score.value or 0.0) - (score.low or 0.0) for score in shown]
-            errors = {"type": "data", "array": up, "arrayminus": down, "symmetric": False, "color": "#888888"}
-        bar = go.Bar(x=places, y=values, name=f"trained on {name}", marker={"color": colours[key]}, error_y=errors)
-        figure.add_trace(bar)
-    figure.update_yaxes(title_text="score on held-out real rows")
-    return figure
-
-
-def attack_figure(table: pd.DataFrame, claim: tuple[float, float] | None) -> Any:
-    """ROC of each attack on log axes, with chance and, where claimed, what (epsilon, delta) allows at most."""
-    figure = _figure(420)
-    colours = {"trees": "#e8871e", "neighbours": "#a05ad0"}
-    for name, curve in table[table["FPR"] > 0].groupby("Attack", sort=False):
-        rates = [value if value > 0 else None for value in curve["TPR"]]
-        line = {"color": colours.get(str(name), "#e8871e"), "width": 2, "shape": "hv"}
-        figure.add_trace(go.Scatter(x=curve["FPR"].tolist(), y=rates, name=f"attack: {label(str(name))}", line=line))
-    grid = np.geomspace(1e-4, 1.0, 200)
-    chance = {"color": "#8b95a5", "dash": "dot", "width": 1.5}
-    figure.add_trace(go.Scatter(x=grid.tolist(), y=grid.tolist(), name="chance", line=chance, hoverinfo="skip"))
-    if claim is not None:
-        bound = {"color": "#c0392b", "dash": "dash", "width": 2}
-        allowed = dp_roc(*claim, grid).tolist()
-        text = f"most that epsilon {claim[0]:g}, delta {claim[1]:g} allows"
-        figure.add_trace(go.Scatter(x=grid.tolist(), y=allowed, name=text, line=bound))
-    figure.update_traces(mode="lines")
-    axis = {"type": "log", "range": [-4, 0.02], "dtick": 1, "tickformat": ".2~%"}
-    figure.update_xaxes(title_text="fresh people accused", **axis)
-    figure.update_yaxes(title_text="fitted people found", **axis)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from synth.errors import InputError
 from synth.schema import Schema
 
 MIN_ROWS = 20
-OVERLAP_WARNING = 0.5
+OVERLAP_EXCESS = 0.01
 _OWN = 20_861  # keeps these streams apart from those of a generator with the same seed
 
 
@@ -29,6 +30,7 @@ class Tables:
         schema: Public facts; every kind declared.
         target: Column people will predict, if any.
         seed: Seed of everything random in the evaluation.
+        groups: Columns whose values are subgroups to score apart.
     """
 
     real: pd.DataFrame
@@ -38,6 +40,7 @@ class Tables:
     schema: Schema
     target: str | None
     seed: int
+    groups: tuple[str, ...] = ()
 
     def rng(self, *stream: int) -> np.random.Generator:
         """A generator of its own for each part, so that adding a part changes no other."""
@@ -52,6 +55,7 @@ def prepare(
     *,
     target: str | None = None,
     seed: int = 0,
+    groups: tuple[str, ...] = (),
 ) -> Tables:
     """Conform the frames and check that they can be scored.
 
@@ -62,16 +66,20 @@ def prepare(
         schema: Public facts; every kind declared.
         target: Column to predict; the schema's target by default.
         seed: Non-negative seed.
+        groups: Columns whose values are subgroups to score apart.
 
     Raises:
-        InputError: Headers differ from the schema, a table has too few rows, a kind is undeclared, the target is
-            unknown or the seed is negative.
+        InputError: Headers differ from the schema, a table has too few rows, a kind is undeclared, the target or a
+            group is unknown or the seed is negative.
     """
     loose = [column.name for column in schema.columns if column.kind is None]
     if loose:
         raise InputError(f"column {loose[0]!r} has no kind in the schema; the evaluation needs every kind declared")
     if target is not None and target not in schema.names:
         raise InputError(f"the target {target!r} is not a column of the schema; name one of its columns")
+    strange = [name for name in groups if name not in schema.names]
+    if strange:
+        raise InputError(f"the group {strange[0]!r} is not a column of the schema; name one of its columns")
     if seed < 0:
         raise InputError("the seed must be zero or a positive whole number")
     plain = _table(real, schema, "the real table")
@@ -84,6 +92,7 @@ def prepare(
         schema=schema,
         target=target if target is not None else schema.target,
         seed=seed,
+        groups=tuple(dict.fromkeys(groups)),
     )
 
 
@@ -101,28 +110,66 @@ def row_hashes(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.uint64
     return np.asarray(pd.util.hash_pandas_object(frame, index=False).to_numpy(), dtype=np.uint64)
 
 
+def sample_rows(frame: pd.DataFrame, max_rows: int | None, seed: int, stream: int) -> pd.DataFrame:
+    """At most ``max_rows`` rows, a seeded simple random sample in their old order.
+
+    Args:
+        frame: Rows as given, shape (n, d).
+        max_rows: Rows to keep; ``None`` keeps all.
+        seed: Non-negative seed.
+        stream: Number of the table, so that equal tables are sampled apart.
+
+    Raises:
+        InputError: ``max_rows`` is below ``MIN_ROWS``.
+    """
+    if max_rows is not None and max_rows < MIN_ROWS:
+        raise InputError(f"max_rows is {max_rows}; at least {MIN_ROWS} rows are needed to score a table")
+    if max_rows is None or len(frame) <= max_rows:
+        return frame
+    rng = np.random.default_rng([_OWN, max(0, seed), 100 + stream])
+    return frame.iloc[np.sort(rng.permutation(len(frame))[:max_rows])].reset_index(drop=True)
+
+
 def overlap(rows: pd.DataFrame, pool: pd.DataFrame) -> float:
     """Share of ``rows`` that occur exactly in ``pool``, from 0 to 1."""
     return float(np.isin(row_hashes(rows), row_hashes(pool)).mean())
 
 
-def check_overlap(tables: Tables) -> Section:
-    """Warn where the tables are not as separate as the scores assume."""
-    notes = []
-    if tables.holdout is None:
-        notes.append(
-            "No holdout was given: the ceilings that need fresh real rows and the membership attack are left out. "
-            "Split rows off before fitting and pass them as holdout."
+def repeated(frame: pd.DataFrame) -> float:
+    """Share of rows that occur more than once in the table: how often a fresh row would match by chance."""
+    return float(pd.Series(row_hashes(frame)).duplicated(keep=False).mean())
+
+
+def is_excess(share: float, chance: float, n_rows: int) -> bool:
+    """Whether a share of matching rows lies beyond chance: by ``OVERLAP_EXCESS`` and five standard errors."""
+    return share > chance + OVERLAP_EXCESS + 5 * math.sqrt(chance * (1 - chance) / n_rows)
+
+
+def check_overlap(real: pd.DataFrame, holdout: pd.DataFrame | None, synthetic: pd.DataFrame) -> Section:
+    """Warn where the tables are not as separate as the scores assume.
+
+    Args:
+        real: Rows that were fitted, all of them; conformed, or as given where conforming all would take long.
+        holdout: Held-out rows, in the same form.
+        synthetic: Rows to judge, in the same form.
+    """
+    if holdout is None:
+        note = (
+            "No holdout was given: the ceilings that need fresh real rows and the attacks that need people known not "
+            "to be in the table are left out. Split rows off before fitting and pass them as holdout."
         )
-    else:
-        if overlap(tables.holdout, tables.real) > OVERLAP_WARNING:
-            notes.append(
-                "Warning: more than half of the holdout rows occur exactly among the rows that were fitted. Either the "
-                "table has few distinct rows or the holdout was not held out; ceilings and the attack are then unsound."
-            )
-        if overlap(tables.synthetic, tables.holdout) > OVERLAP_WARNING:
-            notes.append(
-                "Warning: more than half of the synthetic rows occur exactly in the holdout, which the generator "
-                "should never have seen; the attack's non-members then look like members."
-            )
+        return Section(notes=(note,))
+    notes = []
+    share, chance = overlap(holdout, real), repeated(real)
+    if is_excess(share, chance, len(holdout)):
+        notes.append(
+            f"Warning: {share:.1%} of the holdout rows occur exactly among the rows that were fitted, where {chance:.1%} "
+            "would by chance. The holdout was not held out; ceilings and attacks are then unsound."
+        )
+    copied = overlap(synthetic, holdout)
+    if is_excess(copied, max(repeated(holdout), overlap(synthetic, real)), len(synthetic)):
+        notes.append(
+            f"Warning: {copied:.1%} of the synthetic rows occur exactly in the holdout, more than in the fitted rows. The "
+            "generator should never have seen the holdout; an attack's non-members then look like members."
+        )
     return Section(notes=tuple(notes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,21 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from evaluation import figures
-from evaluation.attacks.bounds import claimed
 from evaluation.fidelity.sdmetrics_bridge import DIAGNOSTIC, QUALITY, Bridge
+from evaluation.panels import Context, drawn, panel_of
 from evaluation.scores import Score, to_plain
 from evaluation.shapes import Shape
+from evaluation.verdict import QUESTIONS, answers, position
 from synth.errors import InputError
 
 WARNING = "contains private information: computed on real rows, not covered by epsilon; do not publish"
-SECTIONS = {
-    "fidelity": "Fidelity: is it distributed like the real rows?",
-    "validity": "Validity: does it obey the schema?",
-    "utility": "Utility: does it serve for prediction?",
-    "privacy": "Privacy: can fitted people be recognised?",
+PLACES = {
+    "fidelity": (("fidelity", "Distributions"), ("validity", "Obedience to the schema")),
+    "utility": (("utility", "Prediction"),),
+    "privacy": (("privacy", "Attacks"),),
 }
+COLUMN = "Column: "
+MAX_TABLE_ROWS = 40
 FORMAT = 1
 DASH = "\u2013"
 
@@ -70,8 +73,8 @@ class Report:
 
         Args:
             name: An SDMetrics property (``Column Shapes``, ``Column Pair Trends``, ``Data Validity``,
-                ``Data Structure``) or one of this report's tables (``Marginals``, ``Pairs``, ``Validity``,
-                ``Utility``, ``Membership attack``).
+                ``Data Structure``) or one of this report's tables, such as ``Marginals``, ``Correlation``,
+                ``Utility`` or ``Subgroups``.
 
         Raises:
             InputError: There is no such table in this report.
@@ -87,7 +90,7 @@ class Report:
         """A Plotly figure.
 
         Args:
-            name: As for ``get_details`` (except ``Validity``), or ``Column: `` and a column's name.
+            name: As for ``get_details`` where the table has a figure, or ``Column: `` and a column's name.
 
         Raises:
             InputError: There is no such figure in this report.
@@ -106,6 +109,7 @@ class Report:
             "card": to_plain(self.card),
             "scores": [{f.name: to_plain(getattr(score, f.name)) for f in fields(score)} for score in self.scores],
             "properties": to_plain(self.get_properties()),
+            "answers": [answer._replace(score=None)._asdict() for answer in answers(self.scores, self.notes)],
             "notes": list(self.notes),
             "details": {name: to_plain(table) for name, table in self.tables.items() if name != "Membership attack"},
         }
@@ -115,69 +119,71 @@ class Report:
         folder = Path(__file__).parent
         pages = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
         pages.filters["number"] = _number
-        drawn = self._figures()
-        plots = {f"figure-{i}": (name, figure) for i, (name, figure) in enumerate(drawn.items())}
-        data = ",".join(f'"{key}":{figures.to_json(figure)}' for key, (_, figure) in plots.items())
+        plots = {name: (f"figure-{i}", figure) for i, (name, figure) in enumerate(self._figures().items())}
+        data = ",".join(f'"{key}":{figures.to_json(figure)}' for key, figure in plots.values())
         return pages.get_template("report.html.j2").render(
             warning=WARNING,
             facts=self.facts,
             card=None if self.card is None else {k: _cell(v) for k, v in to_plain(self.card).items()},
-            groups=[(t, [(s, _position(s)) for s in self.scores if s.section == key]) for key, t in SECTIONS.items()],
+            answers=answers(self.scores, self.notes),
+            places=[self._place(place, question, plots) for place, question in zip(PLACES, QUESTIONS, strict=True)],
             notes=self.notes,
-            plots=[(key, name) for key, (name, _) in plots.items()],
-            captions=CAPTIONS,
-            headings=HEADINGS,
+            shapes=[(shape.name, plots[f"{COLUMN}{shape.name}"][0], _shape_table(shape)) for shape in self.shapes],
             legend=[(figures.NAMES[k], figures.COLOURS[k]) for k in (self.shapes[0].shares if self.shapes else ())],
             figure_data=Markup("{" + data + "}"),  # figures.to_json leaves no <, > or &
             plotly_js=Markup(get_plotlyjs()),  # Plotly's own bundle
         )
 
+    def _place(self, place: str, question: str, plots: dict[str, tuple[str, Any]]) -> dict[str, Any]:
+        """One of the three sections: its scores in groups, and its panels with figure, caption and numbers."""
+        groups = [(t, [(s, position(s)) for s in self.scores if s.section == key]) for key, t in PLACES[place]]
+        panels = [
+            {
+                "key": plots[name][0] if name in plots else None,
+                "heading": panel_of(name).heading,
+                "caption": panel_of(name).caption,
+                "table": _shown(table),
+                "rows": len(table),
+            }
+            for name, table in self.tables.items()
+            if panel_of(name).place == place
+        ]
+        return {"id": place, "title": question, "groups": [g for g in groups if g[1]], "panels": panels}
+
     def _figures(self) -> dict[str, Any]:
         """Figures by name, in reading order."""
-        found: dict[str, Any] = {f"{COLUMN}{shape.name}": figures.column_figure(shape) for shape in self.shapes}
-        if "Marginals" in self.tables:
-            found["Marginals"] = figures.marginals_figure(self.tables["Marginals"])
-        if "Pairs" in self.tables:
-            found["Pairs"] = figures.pairs_figure(self.tables["Pairs"])
-        if "Utility" in self.tables:
-            found["Utility"] = figures.utility_figure([s for s in self.scores if s.section == "utility"])
-        if "Membership attack" in self.tables:
-            found["Membership attack"] = figures.attack_figure(self.tables["Membership attack"], claimed(self.card))
-        return found
+        found = drawn(self.tables, Context(scores=self.scores, card=self.card))
+        return found | {f"{COLUMN}{shape.name}": figures.column_figure(shape) for shape in self.shapes}
 
 
-COLUMN = "Column: "
-HEADINGS = {
-    "Marginals": "Distance of each column",
-    "Pairs": "Distance of each pair of columns",
-    "Utility": "Prediction on real rows",
-    "Membership attack": "Membership attack",
-}
-CAPTIONS = {
-    "Marginals": "How far each column lies from the real rows; grey is what fresh real rows score.",
-    "Pairs": "How far each pair of columns lies from the real rows (the diagonal holds single columns).",
-    "Utility": "Models trained on synthetic, real and shuffled rows, tested on the same real rows.",
-    "Membership attack": "Fitted people found against fresh people accused. At chance the lines lie on the diagonal.",
-}
+def _shown(table: pd.DataFrame) -> dict[str, Any]:
+    """The first rows of a table as texts, numbers with the digits that matter."""
+    rows = [[_text(cell) for cell in row] for row in table.head(MAX_TABLE_ROWS).itertuples(index=False)]
+    numeric = [bool(pd.api.types.is_numeric_dtype(table[name])) for name in table.columns]
+    return {"columns": list(zip(map(str, table.columns), numeric, strict=True)), "rows": rows, "numeric": numeric}
+
+
+def _shape_table(shape: Shape) -> dict[str, Any]:
+    """A column's distribution as a table of shares."""
+    shares = {figures.NAMES[what]: [f"{value:.1%}" for value in row] for what, row in shape.shares.items()}
+    table = pd.DataFrame({"Value" if not shape.numeric else "From": list(shape.labels), **shares})
+    return _shown(table) | {"numeric": [False] + [True] * len(shares)}
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, float):
+        return _number(None if math.isnan(cell) else cell)
+    return DASH if cell is None else f"{cell:,}" if isinstance(cell, int) and not isinstance(cell, bool) else str(cell)
 
 
 def _number(value: float | None) -> str:
     """A number with digits that matter; a dash where there is none."""
     if value is None:
         return DASH
+    if 0 < abs(value) < 0.02:
+        return f"{value:.4f}" if abs(value) >= 5e-5 else f"{value:.0e}"
     return f"{value:.3f}" if abs(value) < 100 else f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
 def _cell(value: Any) -> str:
     return DASH if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _position(score: Score) -> float | None:
-    """Where the value lies between floor (0) and ceiling (1); ``None`` where the two are not apart."""
-    if score.value is None or score.floor is None or score.ceiling is None:
-        return None
-    gap = score.ceiling - score.floor
-    good = gap if score.better == "higher" else -gap
-    if good <= 1e-3 * max(abs(score.ceiling), abs(score.floor), 1e-9):
-        return None
-    return min(1.0, max(0.0, (score.value - score.floor) / gap))

@@ -238,7 +238,10 @@ def check_command(words):
 def documents():
     return [
         p
-        for p in (README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+        for p in (
+            *(README, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "evaluation" / "README.md"),
+            *sorted((ROOT / "docs").glob("*.md")),
+        )
         if p.is_file()
     ]
 

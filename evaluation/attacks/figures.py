@@ -23,16 +23,6 @@ LABELS = MappingProxyType(
         "marginals": "marginal tables",
     }
 )
-CAPTIONS = MappingProxyType(
-    {
-        "Attacks": "Success on fitted people minus success on fresh people, with its interval: 0 is chance, the red mark is "
-        "the most that the claim allows.",
-        "Membership attack": "Fitted people found against fresh people accused, on log axes: at chance a line lies on the "
-        "diagonal, and no attack can come above the red one if the claim holds.",
-        "Attribute inference": "How often a secret was guessed: only a gap between fitted and fresh people is disclosure.",
-        "Reconstruction": "How often a hidden cell was rebuilt: only a gap between fitted and fresh people is disclosure.",
-    }
-)
 
 
 def _layout(height: int, left: int = 60) -> dict[str, Any]:

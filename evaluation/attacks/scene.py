@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 
 from evaluation.attacks.bounds import Bound
-from evaluation.inputs import OVERLAP_WARNING, Tables, overlap, row_hashes
+from evaluation.inputs import Tables, overlap, row_hashes
 from synth.schema import Schema
 
 MAX_TARGETS = 10_000
 CONTROL_TARGETS = 3_000
 CONTROL_ROWS = 10_000
 LEAST_PEOPLE = 10
+COPIED = 0.5  # share of the release that is copied from the holdout, beyond which the holdout is no control
 _STREAM = 4
 
 
@@ -116,7 +117,7 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     )
     rest = tables.real.drop(index=members.index).iloc[: max(0, CONTROL_ROWS - len(members))]
     copied = replace(aside, release=pd.concat([members, rest], ignore_index=True))
-    if overlap(tables.synthetic, tables.holdout) > OVERLAP_WARNING:
+    if overlap(tables.synthetic, tables.holdout) > COPIED:
         known = np.concatenate([row_hashes(aside.reference), row_hashes(aside.others)])
         left = tables.synthetic[~np.isin(row_hashes(tables.synthetic), known)]
         main = replace(aside, release=left if len(left) else aside.release, measured=measured)

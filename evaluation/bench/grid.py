@@ -101,7 +101,7 @@ def _peer(cell: Cell, data: Data, terms: Terms, place: Path) -> dict[str, Any]:
 def score(data: Data, synthetic: pd.DataFrame, seed: int) -> dict[str, dict[str, float | None]]:
     """Fidelity, utility and detection of synthetic rows: value, interval over rows, ceiling and floor by name."""
     tables = prepare(data.train, data.test, synthetic, data.schema, seed=seed)
-    sections = (score_marginals(tables), score_utility(tables), score_detection(tables))
+    sections = (score_marginals(tables), score_utility(tables, brief=True), score_detection(tables))
     facts = ("value", "low", "high", "ceiling", "floor")
     return {s.name: {fact: getattr(s, fact) for fact in facts} for section in sections for s in section.scores}
 

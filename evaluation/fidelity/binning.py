@@ -56,6 +56,29 @@ def common_codes(tables: Sequence[pd.DataFrame], schema: Schema, n_bins: int = N
     return Coded(codes=codes, sizes=np.array(sizes, dtype=np.int64), names=schema.names)
 
 
+def lumped(coded: Coded, most: int) -> Coded:
+    """The same tables with at most ``most`` cells a column, the first table's frequent ones, and one for the rest.
+
+    Args:
+        coded: Tables as cell numbers.
+        most: Cells to keep apart per column, besides missing (0) and the rest.
+    """
+    codes = [table.copy(order="F") for table in coded.codes]
+    sizes = coded.sizes.copy()
+    for j, size in enumerate(coded.sizes):
+        if size <= most + 2:
+            continue
+        counts = np.bincount(coded.codes[0][:, j], minlength=size)
+        counts[0] = -1
+        place = np.full(size, most + 1, dtype=np.int64)
+        place[np.sort(np.argsort(-counts, kind="stable")[:most])] = np.arange(1, most + 1)
+        place[0] = 0
+        for table in codes:
+            table[:, j] = place[table[:, j]]
+        sizes[j] = most + 2
+    return Coded(codes=tuple(codes), sizes=sizes, names=coded.names)
+
+
 def numeric_cuts(values: FloatArray, n_bins: int = N_BINS) -> FloatArray:
     """Increasing cut points: cell k holds ``cuts[k-1] <= x < cuts[k]``; empty where there are no finite values.
 

@@ -22,6 +22,9 @@ from synth.schema import Kind, Schema
 from synth.sdv_metadata import schema_to_sdv
 
 MAX_ROWS = 50_000
+N_BATCHES = 5
+MIN_BATCH = 50
+T_BATCHES = 2.7764451051977987  # 97.5 % quantile of Student's t with N_BATCHES - 1 degrees of freedom
 MAX_CATEGORIES = 1_000  # its pair metric unstacks a dense table of categories by categories
 QUALITY = ("Column Shapes", "Column Pair Trends")
 DIAGNOSTIC = ("Data Validity", "Data Structure")
@@ -99,9 +102,33 @@ def run_sdmetrics(tables: Tables) -> Bridge:
         if what in ready
     }
     diagnostic = _generate(DiagnosticReport(), ready["real"], ready["synthetic"], schema)
-    scores, gaps = _scores({what: _overall(report) for what, report in reports.items()}, diagnostic)
+    errors = batch_errors(ready["real"], ready["synthetic"], schema)
+    scores, gaps = _scores({what: _overall(report) for what, report in reports.items()}, diagnostic, errors)
     section = Section(scores=tuple(scores), notes=(*notes, *gaps))
     return Bridge(section=section, quality=reports["synthetic"], diagnostic=diagnostic)
+
+
+def batch_errors(real: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema) -> tuple[float | None, float | None]:
+    """Half the width of 95 % intervals of the quality and the diagnostic score, by batch means.
+
+    Real and synthetic rows are cut into ``N_BATCHES`` disjoint batches and each pair is scored: the spread of the
+    batches' scores over the root of their number is the standard error of a score on all rows. The diagnostic keeps
+    all real rows, since it asks for their range.
+
+    Returns:
+        The half widths; ``None`` where the tables are too small or SDMetrics cannot score a batch.
+    """
+    if min(len(real), len(synthetic)) < N_BATCHES * MIN_BATCH:
+        return None, None
+    pairs = [(real.iloc[k::N_BATCHES], synthetic.iloc[k::N_BATCHES]) for k in range(N_BATCHES)]
+    quality = [_overall(_generate(QualityReport(), a, b, schema)) for a, b in pairs]
+    diagnostic = [_overall(_generate(DiagnosticReport(), real, b, schema)) for _, b in pairs]
+    return _half_width(quality), _half_width(diagnostic)
+
+
+def _half_width(batches: list[float | None]) -> float | None:
+    known = [value for value in batches if value is not None]
+    return None if len(known) < len(batches) else T_BATCHES * float(np.std(known, ddof=1)) / N_BATCHES**0.5
 
 
 def scorable(frames: dict[str, pd.DataFrame], schema: Schema) -> tuple[Schema | None, list[str]]:
@@ -174,24 +201,36 @@ def _property(report: Any, name: str) -> float:
     return float(table.get(name, float("nan")))
 
 
-def _scores(quality: dict[str, float | None], diagnostic: Any) -> tuple[list[Score], list[str]]:
-    none = "None: SDMetrics computes a single figure and no interval."
+def _limits(value: float | None, half: float | None) -> tuple[float | None, float | None, str]:
+    if value is None or half is None:
+        return None, None, f"None: fewer than {N_BATCHES * MIN_BATCH} rows, or SDMetrics could not score a part of them."
+    why = f"95 %, batch means over {N_BATCHES} disjoint parts of the rows; it does not cover refitting the generator."
+    return max(0.0, value - half), min(1.0, value + half), why
+
+
+def _scores(
+    quality: dict[str, float | None], diagnostic: Any, errors: tuple[float | None, float | None]
+) -> tuple[list[Score], list[str]]:
     gaps = []
     if quality["synthetic"] is None:
         gaps.append("SDMetrics gives no quality score for these tables.")
+    low, high, why = _limits(quality["synthetic"], errors[0])
     shown = Score(
         name="sdmetrics_quality",
         label="SDMetrics quality score",
         section="fidelity",
         value=quality["synthetic"],
+        low=low,
+        high=high,
         better="higher",
         ceiling=quality.get("ceiling"),
         floor=quality.get("floor"),
         unit="0 to 1",
         meaning="SDMetrics' average of column shapes and pair trends, for comparison with other tools.",
-        interval=none,
+        interval=why,
     )
     overall = _overall(diagnostic)
+    low, high, why = _limits(overall, errors[1])
     if overall is None:
         gaps.append("SDMetrics gives no diagnostic score for these tables.")
     checked = Score(
@@ -199,12 +238,14 @@ def _scores(quality: dict[str, float | None], diagnostic: Any) -> tuple[list[Sco
         label="SDMetrics diagnostic score",
         section="validity",
         value=overall,
+        low=low,
+        high=high,
         better="higher",
         ceiling=1.0,
         floor=0.0,
         unit="0 to 1",
         meaning="SDMetrics' check that values stay within the range and categories that the real rows show.",
-        interval=none,
+        interval=why,
         scale="Ceiling and floor: 1 and 0, the ends of the scale.",
     )
     return [shown, checked], gaps

@@ -1,4 +1,8 @@
-"""Whether synthetic cells obey what the schema declares: bounds, precision, categories, and who may be missing."""
+"""Whether synthetic cells obey what the schema declares: types, bounds, precision, categories, gaps, and keys.
+
+A key is a column of categories or whole numbers whose real values all differ (in a table of ``MIN_KEY_ROWS`` rows or
+more): its synthetic values should differ as well.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evaluation.inputs import Tables
+from evaluation.intervals import wilson
 from evaluation.scores import Score, Section
 from synth.encoding.category import OTHER
 from synth.encoding.values import conform, numbers, texts
@@ -16,9 +21,12 @@ from synth.schema import Column, Kind, Outside, Schema
 
 BoolArray = npt.NDArray[np.bool_]
 
+MIN_KEY_ROWS = 100
+FAULTS = ("Unreadable", "Missing though it must not be", "Outside the domain")
 
-def valid_cells(raw: pd.Series, plain: pd.Series, column: Column, missing: tuple[str, ...]) -> BoolArray:
-    """Which cells lie inside the declared domain.
+
+def faults(raw: pd.Series, plain: pd.Series, column: Column, missing: tuple[str, ...]) -> dict[str, BoolArray]:
+    """Which cells break which rule; a cell breaks one at most.
 
     Args:
         raw: Cells as given, shape (n,).
@@ -27,19 +35,26 @@ def valid_cells(raw: pd.Series, plain: pd.Series, column: Column, missing: tuple
         missing: Texts that mean "missing".
 
     Returns:
-        Flags, shape (n,). A cell that is given but cannot be read as its kind is invalid.
+        Flags by name in ``FAULTS``, each of shape (n,). A cell that is given but cannot be read as its kind is
+        unreadable.
     """
     gaps = plain.isna().to_numpy()
     given = np.array([text is not None for text in texts(raw, missing)], dtype=bool)
-    valid: BoolArray = ~(gaps & given)
-    if not column.nullable:
-        valid &= ~gaps
+    unreadable: BoolArray = gaps & given
+    forbidden = gaps & ~given & (not column.nullable)
+    outside = np.zeros(len(plain), dtype=bool)
     if column.kind is not None and column.kind.is_numeric:
-        return valid & (gaps | _in_numeric_domain(numbers(raw, column, missing), column))  # conforming rounds
-    if column.categories is not None:
+        outside = ~(gaps | _in_numeric_domain(numbers(raw, column, missing), column))  # conforming rounds
+    elif column.categories is not None:
         other = [OTHER] if column.policy is Outside.OTHER else []
-        valid &= gaps | plain.isin([*column.categories, *other]).to_numpy()
-    return valid
+        outside = ~(gaps | plain.isin([*column.categories, *other]).to_numpy())
+    return dict(zip(FAULTS, (unreadable, forbidden, outside), strict=True))
+
+
+def valid_cells(raw: pd.Series, plain: pd.Series, column: Column, missing: tuple[str, ...]) -> BoolArray:
+    """Which cells break no rule, shape (n,); arguments as for ``faults``."""
+    flags: BoolArray = ~np.any(list(faults(raw, plain, column, missing).values()), axis=0)
+    return flags
 
 
 def _in_numeric_domain(values: npt.NDArray[np.float64], column: Column) -> BoolArray:
@@ -55,22 +70,26 @@ def _in_numeric_domain(values: npt.NDArray[np.float64], column: Column) -> BoolA
 
 
 def validity_table(raw: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Share of valid cells per column.
+    """Share of valid cells per column, and of each fault.
 
     Args:
         raw: A table as given, shape (n, d), with the schema's header.
         schema: Public facts.
 
     Returns:
-        Columns ``Column`` and ``Valid share`` (0 to 1), one row per column.
+        Columns ``Column``, ``Valid share`` and those of ``FAULTS`` (all 0 to 1), one row per column.
     """
     plain = conform(raw, schema)
-    shares = [float(valid_cells(raw[c.name], plain[c.name], c, schema.missing).mean()) for c in schema.columns]
-    return pd.DataFrame({"Column": schema.names, "Valid share": shares})
+    rows = []
+    for column in schema.columns:
+        found = faults(raw[column.name], plain[column.name], column, schema.missing)
+        shares = {name: float(flags.mean()) for name, flags in found.items()}
+        rows.append({"Column": column.name, "Valid share": 1.0 - sum(shares.values()), **shares})
+    return pd.DataFrame(rows)
 
 
 def score_validity(tables: Tables, raw_synthetic: pd.DataFrame, raw_holdout: pd.DataFrame | None) -> Section:
-    """Share of synthetic cells inside the declared domain.
+    """Share of synthetic cells inside the declared domain, and of distinct key values.
 
     Args:
         tables: Conformed tables.
@@ -80,18 +99,56 @@ def score_validity(tables: Tables, raw_synthetic: pd.DataFrame, raw_holdout: pd.
     found = validity_table(raw_synthetic, tables.schema)
     fresh = None if raw_holdout is None else validity_table(raw_holdout, tables.schema)
     if fresh is not None:
-        found["Ceiling"] = fresh["Valid share"]
+        found.insert(2, "Ceiling", fresh["Valid share"])
+    share = min(1.0, float(found["Valid share"].mean()))
+    limits = wilson(share * len(raw_synthetic), len(raw_synthetic))
     score = Score(
         name="valid_cells",
         label="Cells inside the declared domain",
         section="validity",
-        value=float(found["Valid share"].mean()),
+        value=share,
+        low=limits.low,
+        high=limits.high,
         better="higher",
-        ceiling=None if fresh is None else float(fresh["Valid share"].mean()),
+        ceiling=None if fresh is None else min(1.0, float(fresh["Valid share"].mean())),
         floor=0.0,
         unit="share of cells",
         meaning="Share of synthetic cells that obey the schema's kinds, bounds, precision, categories and nullability.",
-        interval="None: every cell is counted, nothing is sampled.",
+        interval="95 %, Wilson, with rows as trials, as if the cells of a row stood or fell together.",
         scale="Ceiling: held-out real rows, which may break the declared domain. Floor: 0, no cell obeys.",
     )
-    return Section(scores=(score,), tables=MappingProxyType({"Validity": found}))
+    keys = _keys(tables)
+    return Section(scores=(score, *keys), tables=MappingProxyType({"Validity": found}))
+
+
+def key_columns(tables: Tables) -> list[str]:
+    """Columns of categories or whole numbers whose real values are known and all differ."""
+    if len(tables.real) < MIN_KEY_ROWS:
+        return []
+    kinds = (Kind.CATEGORY, Kind.INTEGER)
+    return [c.name for c in tables.schema.columns if c.kind in kinds and tables.real[c.name].nunique() == len(tables.real)]
+
+
+def _keys(tables: Tables) -> tuple[Score, ...]:
+    names = key_columns(tables)
+    if not names:
+        return ()
+    single = [~tables.synthetic[name].duplicated(keep=False) & tables.synthetic[name].notna() for name in names]
+    limits = wilson(float(np.all(single, axis=0).sum()), len(tables.synthetic))
+    return (
+        Score(
+            name="unique_keys",
+            label="Keys that stay unique",
+            section="validity",
+            value=limits.value,
+            low=limits.low,
+            high=limits.high,
+            better="higher",
+            ceiling=1.0,
+            floor=0.0,
+            unit="share of rows",
+            meaning=f"Share of synthetic rows whose key occurs once ({', '.join(map(repr, names))}).",
+            interval="95 %, Wilson, over synthetic rows.",
+            scale="Ceiling: 1, as in the real rows. Floor: 0, every key occurs twice or is missing.",
+        ),
+    )

@@ -44,6 +44,14 @@ def evaluate(
     model: Annotated[str | None, typer.Option("--model", "-m", help="model.synth: its schema and release card.")] = None,
     schema: Annotated[str | None, typer.Option("--schema", "-s", help="Schema file, instead of a model's.")] = None,
     target: Annotated[str | None, typer.Option("--target", "-t", help="Column to predict, instead of the schema's.")] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", "-g", help="Column of subgroups: utility is shown for each. May be repeated."),
+    ] = None,
+    max_rows: Annotated[
+        int | None,
+        typer.Option("--max-rows", help="Score a random sample of this many rows of each table; the report says so."),
+    ] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="The HTML report.")] = "report.html",
     seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of the real text files.")] = None,
@@ -98,8 +106,9 @@ def evaluate(
     facts = read_facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         report, verdict = write_report(
-            frames, facts, release, target, Path(output), seed=seed, force=force, progress=progress, asked=asked
-        )
+            frames, facts, release, target, Path(output),
+            groups=tuple(group or ()), max_rows=max_rows, seed=seed, force=force, progress=progress, asked=asked,
+        )  # fmt: skip
     if as_json:
         print_json(report.to_json())
     else:
@@ -136,6 +145,8 @@ def write_report(
     target: str | None,
     output: Path,
     *,
+    groups: tuple[str, ...] = (),
+    max_rows: int | None = None,
     seed: int,
     force: bool,
     progress: Reporter,
@@ -153,7 +164,7 @@ def write_report(
         measured = tuple(tuple(e["target"]) for e in r.events if e.get("what") == "table")
     report = run(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
-        target=target, seed=seed, card=card, measured=measured, progress=progress.phase,
+        target=target, groups=groups, max_rows=max_rows, seed=seed, card=card, measured=measured, progress=progress.phase,
     )  # fmt: skip
     report, verdict = add_verdict(report, asked)
     with atomic_path(output, force=force) as temporary:

@@ -29,12 +29,6 @@ def test_column_figure_hides_an_unused_missing_cell() -> None:
     assert bar.text[0] == "&lt;a&gt;"
 
 
-def test_attack_figure_draws_the_bound_only_when_claimed() -> None:
-    curve = pd.DataFrame({"Attack": ["trees"] * 3, "FPR": [0.0, 0.1, 1.0], "TPR": [0.0, 0.2, 1.0]})
-    assert len(figures.attack_figure(curve, None).data) == 2
-    assert len(figures.attack_figure(curve, (1.0, 1e-6)).data) == 3
-
-
 def test_pairs_figure_has_a_cell_per_pair() -> None:
     table = pd.DataFrame({"Column 1": ["a", "b", "b"], "Column 2": ["a", "a", "b"], "Total variation": [0.1, 0.2, 0.3]})
     grid = figures.pairs_figure(table).data[0].z

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
+import pytest
 
-from evaluation.inputs import check_overlap, overlap, prepare
+from evaluation.inputs import check_overlap, is_excess, overlap, prepare, repeated, sample_rows
+from synth.errors import InputError
 from synth.schema import Schema
 
 
@@ -24,4 +27,31 @@ def test_overlap_counts_exact_rows(real: pd.DataFrame, holdout: pd.DataFrame, sc
     tables = prepare(real, holdout, real, schema)
     assert overlap(tables.real.iloc[:10], tables.real) == 1.0
     assert overlap(tables.holdout, tables.real) == 0.0
-    assert check_overlap(tables).notes == ()
+    assert check_overlap(tables.real, tables.holdout, tables.synthetic).notes == ()
+
+
+def test_a_few_leaked_rows_are_warned_about(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
+    leaked = pd.concat([holdout, real.iloc[:60]])
+    tables = prepare(real, leaked, holdout.iloc[:400], schema)
+    first, second = check_overlap(tables.real, tables.holdout, tables.synthetic).notes
+    assert "4.8% of the holdout rows" in first
+    assert "100.0% of the synthetic rows" in second
+
+
+def test_tables_with_few_distinct_rows_do_not_alarm() -> None:
+    rng = np.random.default_rng(0)
+    real, holdout, synthetic = (pd.DataFrame({"c": rng.choice(["a", "b"], 300)}) for _ in range(3))
+    assert repeated(real) == 1.0
+    assert check_overlap(real, holdout, synthetic).notes == ()
+    assert not is_excess(1.0, 1.0, 300)
+
+
+def test_samples_are_seeded_and_differ_between_tables(real: pd.DataFrame) -> None:
+    first, again, other = sample_rows(real, 100, 0, 0), sample_rows(real, 100, 0, 0), sample_rows(real, 100, 0, 1)
+    assert first.equals(again)
+    assert not first.equals(other)
+    assert len(first) == 100
+    assert overlap(first, real) == 1.0
+    assert sample_rows(real, None, 0, 0) is sample_rows(real, 5000, 0, 0) is real
+    with pytest.raises(InputError, match="at least 20 rows"):
+        sample_rows(real, 19, 0, 0)

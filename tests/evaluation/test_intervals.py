@@ -109,3 +109,20 @@ def test_too_few_negatives_certify_nothing() -> None:
     one = intervals.tpr_at_fpr(np.ones(100), np.zeros(500), 0.001)
     assert (one.value, one.low, one.high) == (1.0, 0.0, 1.0)
     assert intervals.tpr_at_fpr(np.ones(100), np.zeros(6000), 0.001).low > 0.9
+
+
+def test_wilson_solves_its_equation() -> None:
+    """At its limits the share lies z standard errors from the hypothesis."""
+    found = intervals.wilson(7, 40)
+    for limit in (found.low, found.high):
+        assert abs(found.value - limit) == pytest.approx(1.959964 * np.sqrt(limit * (1 - limit) / 40), rel=1e-5)
+    assert intervals.wilson(0, 40).low == 0.0
+    assert intervals.wilson(40, 40).high == 1.0
+
+
+def test_bootstrap_interval_is_the_wider_of_two() -> None:
+    skewed = np.concatenate([np.zeros(95), np.full(5, 10.0)])
+    found = intervals.bootstrap_interval(0.5, skewed)
+    assert found.low == pytest.approx(0.5 - 1.959964 * skewed.std(), rel=1e-5)
+    assert found.high == 10.0
+    assert intervals.bootstrap_interval(0.9, np.array([0.9, 0.9])) == (0.9, 0.9, 0.9)

@@ -34,18 +34,24 @@ def test_fresh_rows_score_the_ceiling(fresh_report: Report) -> None:
     for score in fresh_report.scores:
         assert score.value is not None
         assert score.ceiling is not None
-        assert abs(score.value - score.ceiling) < 0.06, score.name
+        if score.name not in ("model_ranking", "importance_agreement"):  # ranks jump
+            assert abs(score.value - score.ceiling) < 0.06, score.name
+    assert value(fresh_report, "importance_agreement") > 0.5
     assert abs(value(fresh_report, "membership_trees_auc") - 0.5) < 0.06
     assert abs(value(fresh_report, "membership_neighbours_auc") - 0.5) < 0.06
 
 
 def test_shuffled_columns_score_the_floor(shuffled_report: Report) -> None:
-    for name in ("tv_2way", "tv_3way", "detection_auc", "tstr_accuracy", "tstr_auc", "sdmetrics_quality"):
+    for name in ("tv_2way", "tv_3way", "detection_auc", "tstr_accuracy", "tstr_auc", "tstr_auc_linear", "tstr_auc_forest",
+                 "tstr_log_loss", "sdmetrics_quality", "correlation_gap", "mutual_information_gap", "workload_error",
+                 "missing_patterns"):  # fmt: skip
         score = shuffled_report.find(name)
         assert score is not None
         assert score.value is not None
         assert score.floor is not None
-        assert abs(score.value - score.floor) < 0.1, name
+        # a model that learnt from noise leans some way by chance, more so a linear one; on average AUC is 0.5
+        share = 0.6 if name.startswith("tstr_auc") else 0.25
+        assert abs(score.value - score.floor) < max(0.02, share * abs(score.floor - score.ceiling)), name
     assert value(shuffled_report, "tv_1way") == 0.0
     assert abs(value(shuffled_report, "tstr_auc") - 0.5) < 0.15
     assert value(shuffled_report, "detection_auc") > 0.7
@@ -70,13 +76,46 @@ def test_every_score_has_a_scale_and_a_sane_interval(
                 assert score.low <= score.value <= score.high
 
 
-def test_holdout_as_release_is_exactly_the_ceiling_and_noted(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
+EXACT = {"tv_1way", "tv_2way", "tv_3way", "correlation_gap", "mutual_information_gap", "workload_error", "missing_patterns",
+         "sdmetrics_quality", "sdmetrics_diagnostic", "valid_cells"}  # fmt: skip
+
+
+def test_holdout_as_release_scores_the_ceiling_and_is_noted(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
     report = evaluate(real, holdout, holdout, schema)
-    for name in ("tv_1way", "tv_2way", "tv_3way", "sdmetrics_quality"):
-        score = report.find(name)
-        assert score is not None
-        assert score.value == pytest.approx(score.ceiling, abs=1e-12)
+    for score in report.scores:
+        if score.section == "privacy":
+            continue
+        assert score.value is not None
+        if score.name in EXACT - {"sdmetrics_diagnostic"}:
+            assert score.value == pytest.approx(score.ceiling, abs=1e-12), score.name
+        elif score.name == "model_ranking":  # one swap of four models is a third
+            assert score.value >= score.ceiling - 0.7
+        else:
+            assert abs(score.value - score.ceiling) < 0.25 if "agreement" in score.name else 0.06, score.name
+    assert {score.name for score in report.scores} >= EXACT
     assert any("occur exactly in the holdout" in note for note in report.notes)
+    assert any("never both" in note for note in report.notes)
+
+
+def test_copy_is_at_or_above_the_ceiling(copy_report: Report) -> None:
+    for score in copy_report.scores:
+        if score.section in ("fidelity", "validity", "utility"):
+            sign = 1 if score.better == "higher" else -1
+            slack = 0.03 if score.name == "detection_auc" else 1e-9
+            assert sign * (score.value - score.ceiling) >= -slack, score.name
+
+
+def test_rows_are_sampled_and_said(real: pd.DataFrame, holdout: pd.DataFrame, fresh: pd.DataFrame, schema: Schema) -> None:
+    report = evaluate(real, pd.concat([holdout, real.iloc[:100]]), fresh, schema, max_rows=300, groups=["job"])
+    assert report.facts["rows_real"] == report.facts["rows_synthetic"] == report.facts["rows_holdout"] == 300
+    assert report.facts["rows_given"]["real"] == 1500
+    note = next(note for note in report.notes if "--max-rows" in note)
+    assert "300 of 1,500 fitted real rows" in note
+    assert "random sample of the 1,500 fitted rows" in report.to_html()
+    assert any(note.startswith("Warning: 7.7% of the holdout rows") for note in report.notes), "looked for among all rows"
+    assert report.find("subgroup_gap") is not None
+    with pytest.raises(InputError, match="max_rows"):
+        evaluate(real, None, fresh, schema, max_rows=5)
 
 
 def test_same_seed_same_scores(
@@ -122,10 +161,12 @@ def bad_inputs(real: pd.DataFrame, schema: Schema) -> list[tuple[dict[str, Any],
         (base | {"target": "nothing"}, "target 'nothing'"),
         (base | {"schema": loose}, "no kind"),
         (base | {"seed": -1}, "seed"),
+        (base | {"groups": ["nothing"]}, "group 'nothing'"),
+        (base | {"max_rows": 3}, "max_rows is 3"),
     ]
 
 
-@pytest.mark.parametrize("case", range(9))
+@pytest.mark.parametrize("case", range(11))
 def test_bad_input_is_one_clear_sentence(case: int, real: pd.DataFrame, schema: Schema) -> None:
     arguments, text = bad_inputs(real, schema)[case]
     with pytest.raises(InputError, match=text) as caught:
@@ -165,6 +206,29 @@ def test_hard_columns_are_scored_or_explained() -> None:
     assert any("without any value" in note and "'empty number'" in note for note in report.notes)
     assert any("categories; left out: 'many'" in note for note in report.notes) or report.find("sdmetrics_quality")
     json.dumps(report.to_json(), allow_nan=False)
+    report.to_html()
+
+
+def test_wrong_types_are_scored_as_unreadable(real: pd.DataFrame, holdout: pd.DataFrame, schema: Schema) -> None:
+    broken = real.assign(age="forty", ill="perhaps", start="soon")
+    report = evaluate(real, holdout, broken, schema)
+    assert value(report, "valid_cells") == pytest.approx(4 / 7)
+    table = report.get_details("Validity").set_index("Column")
+    assert table.loc[["age", "ill", "start"], "Unreadable"].tolist() == [1.0, 1.0, 1.0]
+    assert value(report, "tstr_auc") == 0.5
+    assert any("one class of the target" in note for note in report.notes)
+
+
+def test_many_categories_and_groups_of_nothing_are_scored() -> None:
+    rng = np.random.default_rng(0)
+    frames = [
+        hard_table(600, seed).assign(many=rng.integers(0, 10**9, 600).astype(str)) for seed in range(3)
+    ]  # nearly every value occurs once
+    report = evaluate(*frames, hard_schema(), groups=["many", "empty", "constant number"])
+    assert value(report, "tv_1way") > 0
+    assert report.find("subgroup_gap") is not None
+    groups = report.get_details("Subgroups")
+    assert set(groups["Group"]) >= {"(others)", "(missing)", "7"}
     report.to_html()
 
 

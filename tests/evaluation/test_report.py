@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def nasty() -> Report:
 def test_html_is_self_contained(fresh_report: Report) -> None:
     html = fresh_report.to_html()
     page = without_scripts(html)
-    assert not re.search(r"""(?:src|href|action|srcset)\s*=""", page)
+    assert not re.search(r"""(?:src|href|action|srcset)\s*=\s*["']?(?!#|["']#)""", page.replace('href="#', "#"))
     assert "@import" not in page
     assert "url(" not in page
     assert not re.search(r"<script[^>]+src", html.split("<main>")[0] + page)
@@ -51,13 +52,18 @@ def test_html_warns_loudly_and_is_semantic(fresh_report: Report) -> None:
     page = without_scripts(fresh_report.to_html())
     assert f"{WARNING}</title>" in page
     assert page.count(WARNING) == 2
+    assert "do not publish" in re.search(r"<title>(.*?)</title>", page).group(1)
     assert '<html lang="en">' in page
     assert all(f"<h{level}" in page for level in (1, 2, 3))
     assert '<th scope="col"' in page
     assert '<th scope="row"' in page
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
-    assert "nan" not in re.sub(r"[a-z]+nan|nan[a-z]+", "", page.lower())
+    assert not re.search(r"\bnan\b", page.lower())
+    for target in re.findall(r'href="#([a-z]+)"', page):
+        assert f'id="{target}"' in page
+    for label in re.findall(r'aria-labelledby="([a-z]+)"', page):
+        assert f'id="{label}"' in page
     for score in fresh_report.scores:
         assert score.label in page
 
@@ -67,7 +73,9 @@ def test_html_holds_every_figure(fresh_report: Report) -> None:
     found = re.search(r'<script type="application/json" id="figure-data">(.*?)</script>', html, flags=re.DOTALL)
     assert found is not None
     drawn = json.loads(found.group(1))
-    assert len(drawn) == 7 + 4
+    figures = {"Marginals", "Pairs", "Correlation", "Mutual information", "Workload", "Utility", "Feature importance"}
+    assert figures | {"Membership attack"} <= set(fresh_report._figures())
+    assert len(drawn) == len(fresh_report._figures()) >= 7 + 8
     for key in drawn:
         assert f'id="{key}" role="img" aria-label="' in html
 
@@ -106,3 +114,30 @@ def test_getters_follow_sdmetrics(copy_report: Report) -> None:
         copy_report.get_details("nothing")
     with pytest.raises(InputError, match="no figure named"):
         copy_report.get_visualization("nothing")
+
+
+def test_first_screen_answers_the_three_questions(fresh_report: Report) -> None:
+    page = without_scripts(fresh_report.to_html())
+    first = page[page.index("<main>") : page.index('<section aria-labelledby="fidelity">')]
+    for question in ("Is it like the real data?", "Is it useful?", "What can an attacker learn?"):
+        assert question in first
+    assert first.count("floor 0.") == 3 or first.count("<span>floor") == 3
+    assert len(fresh_report.to_json()["answers"]) == 3
+
+
+def test_figures_have_their_numbers_as_tables(fresh_report: Report) -> None:
+    page = without_scripts(fresh_report.to_html())
+    figures = page.count('class="plot"')
+    assert page.count("<summary>The numbers") == figures > 10
+    assert page.count("<table class=") > figures
+
+
+def test_unregistered_tables_are_shown(fresh_report: Report) -> None:
+    rows = pd.DataFrame({"<b>Kind</b>": [f"row {i}" for i in range(60)], "Share": 0.123456})
+    report = replace(fresh_report, tables={**fresh_report.tables, "Planted part": rows})
+    page = without_scripts(report.to_html())
+    assert "<h3>Planted part</h3>" in page
+    assert "&lt;b&gt;Kind" in page
+    assert "row 39" in page
+    assert "row 40" not in page
+    assert "40 of 60 rows" in page

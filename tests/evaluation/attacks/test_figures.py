@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from evaluation import Report
-from evaluation.attacks.figures import CAPTIONS, advantage_figure, guesses_figure, roc_figure
+from evaluation.attacks.figures import advantage_figure, guesses_figure, roc_figure
 from evaluation.figures import to_json
 
 
@@ -33,8 +33,3 @@ def test_guesses_are_bars_by_column_and_names_are_escaped() -> None:
     figure = guesses_figure(table)
     assert [bar.y[0] for bar in figure.data] == [0.5, 0.4, 0.3]
     assert "<b>" not in to_json(figure)
-
-
-def test_captions_name_tables_of_the_report(copy_report: Report) -> None:
-    assert set(CAPTIONS) <= set(copy_report.tables)
-    assert all(text.endswith(".") for text in CAPTIONS.values())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from evaluation.fidelity.binning import common_codes, numeric_cuts
+from evaluation.fidelity.binning import Coded, common_codes, lumped, numeric_cuts
 from synth.schema import Column, Kind, Schema
 
 
@@ -38,3 +38,13 @@ def test_no_values_at_all() -> None:
     schema = Schema(columns=(Column(name="n", kind=Kind.FLOAT),))
     frame = pd.DataFrame({"n": [np.nan] * 3})
     assert common_codes([frame, pd.DataFrame({"n": [1.0]})], schema).codes[1].tolist() == [[1]]
+
+
+def test_rare_cells_are_lumped_and_missing_stays_apart() -> None:
+    codes = np.array([[0], [1], [2], [2], [3], [3], [3], [4]])
+    other = np.array([[4], [5]])
+    out = lumped(Coded(codes=(codes, other), sizes=np.array([6]), names=("c",)), 2)
+    assert out.codes[0][:, 0].tolist() == [0, 3, 1, 1, 2, 2, 2, 3]
+    assert out.codes[1][:, 0].tolist() == [3, 3]
+    assert out.sizes.tolist() == [4]
+    assert codes[0, 0] == 0

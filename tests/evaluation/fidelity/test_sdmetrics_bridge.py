@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from evaluation import Report
-from evaluation.fidelity.sdmetrics_bridge import for_sdmetrics, scorable
+from evaluation.fidelity.sdmetrics_bridge import for_sdmetrics, run_sdmetrics, scorable
+from evaluation.inputs import prepare
 from synth.schema import Column, Kind, Schema
 
 
@@ -39,3 +40,15 @@ def test_every_kind_is_scored(fresh_report: Report, schema: Schema) -> None:
     assert properties["Column Shapes"] > 0.9
     assert properties["Data Structure"] == pytest.approx(1.0)
     assert np.isfinite(fresh_report.get_score())
+
+
+def test_batches_give_an_interval_where_there_are_rows_enough(fresh_report: Report) -> None:
+    for name in ("sdmetrics_quality", "sdmetrics_diagnostic"):
+        score = fresh_report.find(name)
+        assert score is not None
+        assert score.low <= score.value <= score.high
+        assert score.high - score.low < 0.1
+    frame = pd.DataFrame({"c": ["a", "b"] * 20})
+    schema = Schema(columns=(Column(name="c", kind=Kind.CATEGORY),))
+    scores = run_sdmetrics(prepare(frame, None, frame, schema)).section.scores
+    assert all(score.low is None and score.interval.startswith("None") for score in scores)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from evaluation.fidelity.validity import valid_cells, validity_table
+from evaluation.fidelity.validity import key_columns, score_validity, valid_cells, validity_table
+from evaluation.inputs import prepare
 from synth.encoding.values import conform
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
 
@@ -38,3 +39,23 @@ def test_table_is_a_share_per_column() -> None:
     schema = Schema(columns=(Column(name="n", kind=Kind.INTEGER, bounds=(0, 1)), Column(name="c", kind=Kind.CATEGORY)))
     table = validity_table(pd.DataFrame({"c": ["x", "y"], "n": [1, 5]}), schema)
     assert table["Valid share"].tolist() == [0.5, 1.0]
+
+
+def test_each_fault_is_named() -> None:
+    schema = Schema(columns=(Column(name="n", kind=Kind.INTEGER, bounds=(0, 1), nullable=False),))
+    table = validity_table(pd.DataFrame({"n": ["1", "x", "", "7"]}), schema)
+    assert table.loc[0, "Valid share"] == 0.25
+    assert table.loc[0, ["Unreadable", "Missing though it must not be", "Outside the domain"]].tolist() == [0.25] * 3
+
+
+def test_keys_are_found_and_must_stay_unique() -> None:
+    schema = Schema(columns=(Column(name="id", kind=Kind.CATEGORY), Column(name="n", kind=Kind.FLOAT)))
+    real = pd.DataFrame({"id": [f"p{i}" for i in range(200)], "n": [float(i) for i in range(200)]})
+    twice = real.assign(id=["same"] * 50 + [f"q{i}" for i in range(150)])
+    tables = prepare(real, None, twice, schema)
+    assert key_columns(tables) == ["id"]
+    found = {score.name: score for score in score_validity(tables, twice, None).scores}
+    assert found["unique_keys"].value == 0.75
+    assert found["unique_keys"].low < 0.75 < found["unique_keys"].high
+    small = prepare(real.iloc[:50], None, twice, schema)
+    assert key_columns(small) == []

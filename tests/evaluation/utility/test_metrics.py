@@ -20,7 +20,14 @@ def test_class_scores_match_scikit_learn(n_classes: int) -> None:
     assert found["auc"].value == pytest.approx(auc, abs=1e-6)
     assert found["accuracy"].value == pytest.approx(metrics.accuracy_score(truth, guess), abs=1e-6)
     assert found["f1"].value == pytest.approx(metrics.f1_score(truth, guess, average="macro"), abs=1e-6)
+    assert found["log_loss"].value == pytest.approx(metrics.log_loss(truth, shares), abs=1e-5)
     assert all(i.low < i.value < i.high for i in found.values())
+
+
+def test_an_impossible_class_costs_a_finite_loss() -> None:
+    truth, shares = np.array([0, 1, 1, 0]), np.array([[1.0, 0.0]] * 4)
+    found = class_scores(truth, shares, resample_counts(4, 5, np.random.default_rng(0)))
+    assert found["log_loss"].value == pytest.approx(-np.log(1e-6) / 2)
 
 
 def test_number_scores_match_scikit_learn() -> None:

@@ -60,10 +60,12 @@ def test_evaluate_hands_everything_over(call, place, model, tmp_path, monkeypatc
         "-m",
         model,
     )
-    code, out, err = call(*arguments, "-t", "town", "--seed", "3", "-o", tmp_path / "r.html")
+    more = ("--group", "age", "--group", "town", "--max-rows", "300")
+    code, out, err = call(*arguments, "-t", "town", "--seed", "3", *more, "-o", tmp_path / "r.html")
     assert code == 0, err
     assert (tmp_path / "r.html").read_text() == "<html></html>"
     assert (seen["target"], seen["seed"]) == ("town", 3)
+    assert (seen["groups"], seen["max_rows"]) == (("age", "town"), 300)
     assert seen["card"]["epsilon"] == 3.0
     assert len(seen["holdout"]) == len(seen["real"]) == 400
     assert "tv_1way" in out
