@@ -33,6 +33,7 @@ NEEDS = {
     ("inspect",): ("--html", "--json"),
     ("evaluate",): ("--real", "--synthetic", "--holdout", "--model", "not covered by epsilon", "Example"),
     ("demo",): ("--output", "RAND"),
+    ("audit",): ("--full", "--output", "--json", "proves nothing", "exit code 3", "Example"),
     ("bench",): ("--models", "--datasets", "--set", "--peers", "--plot", "goes on where it stopped", "Example"),
     ("schema", "draft"): ("--output", "public"),
     ("schema", "check"): ("--schema", "without printing a value"),
