@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -42,6 +44,7 @@ def sgd_scores(released: FloatArray, event: SubsampledGaussianEvent) -> FloatArr
     return np.asarray(np.logaddexp(np.log1p(-q), np.log(q) + ratio), dtype=np.float64)
 
 
+@lru_cache(maxsize=64)
 def simulated_scores(events: tuple[Event, ...], *, number: int = SIMULATED) -> tuple[FloatArray, FloatArray]:
     """Scores with and without the canary if the claim is true to the letter.
 

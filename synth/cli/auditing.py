@@ -87,7 +87,7 @@ def show(result: Any) -> None:
     table.add_column("check", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for name in ("claimed", "at least", "one run", "canaries"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for f in result.findings:
         figures = (f.epsilon, f.at_least if f.at_least is not None else f.at_least_plain, f.at_least_one_run)
         verdict = "CONTRADICTED" if f.contradicted else "not contradicted"

@@ -83,6 +83,11 @@ def _whole_pld(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, interval: fl
     return reduce(lambda a, b: a.compose(b), [*parts, *([_gaussian_pld(mu, interval)] if mu > 0 else [])])
 
 
+@lru_cache(maxsize=4096)
+def _whole_epsilon(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, delta: float, interval: float) -> float:
+    return float(_whole_pld(sgd, mu, interval).get_epsilon_for_delta(delta))
+
+
 def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE) -> float:
     """Epsilon of everything in ``events`` together, add-or-remove-one.
 
@@ -107,7 +112,7 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
         return renyi_epsilon(events, left)
     if not sgd:
         return gaussian_epsilon(mu, left)
-    found = float(_whole_pld(tuple(sgd), mu, interval).get_epsilon_for_delta(left))
+    found = _whole_epsilon(tuple(sgd), mu, left, interval)
     if math.isnan(found):
         raise AccountingError("the accountant gave no figure for these events")
     return found
@@ -152,10 +157,8 @@ def calibrate_noise(
     low = high / 2
     while low > LEAST_NOISE and over(low, COARSE) <= 0:
         high, low = low, low / 2
-    noise = high
-    if low > LEAST_NOISE:
-        noise = float(brentq(over, low, high, args=(COARSE,), xtol=1e-4 * high))
-    noise *= 1.0005
+    found = brentq(over, low, high, args=(COARSE,), xtol=1e-4 * high) if low > LEAST_NOISE else high
+    noise = float(found) * 1.0005
     for _ in range(3):  # the fine grid is tighter: one secant step gains most of what is left
         slack = over(noise, FINE)
         slope = (over(noise * 0.99, FINE) - slack) / (0.01 * noise)
@@ -237,14 +240,11 @@ def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
         return renyi_epsilon(events, left, rows=2)
     if not sgd:
         return gaussian_epsilon(2 * mu, left)
-    whole = _sgd_pld(sgd[0].noise_multiplier, sgd[0].sample_rate, sgd[0].steps, COARSE, replace=True)
-    for e in sgd[1:]:
-        whole = whole.compose(_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, COARSE, replace=True))
+    parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, COARSE, replace=True) for e in sgd]
     if mu > 0:
-        relation = pld.NeighborRel.REPLACE_ONE
-        two = pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=COARSE, neighboring_relation=relation)
-        whole = whole.compose(two)
-    return float(whole.get_epsilon_for_delta(left))
+        options = {"value_discretization_interval": COARSE, "neighboring_relation": pld.NeighborRel.REPLACE_ONE}
+        parts.append(pld.from_gaussian_mechanism(1 / mu, **options))
+    return float(reduce(lambda a, b: a.compose(b), parts).get_epsilon_for_delta(left))
 
 
 def group_selection_delta(events: Sequence[Event], rows: int) -> float:

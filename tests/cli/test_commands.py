@@ -43,6 +43,7 @@ NEEDS = {
     ),
     ("attack",): ("--shadow-fits", "--targets", "--records", "no budget is charged", "Example"),
     ("demo",): ("--output", "RAND"),
+    ("audit",): ("--full", "--output", "--json", "proves nothing", "exit code 3", "Example"),
     ("bench",): ("--models", "--datasets", "--set", "--peers", "--plot", "goes on where it stopped", "Example"),
     ("schema", "draft"): ("--output", "public"),
     ("schema", "check"): ("--schema", "without printing a value"),
