@@ -5,7 +5,8 @@ import pytest
 from evaluation.bench.simulators import SIMULATORS, houses, parity
 from evaluation.fidelity.validity import validity_table
 from evaluation.inputs import prepare
-from evaluation.utility.tstr import define_task, train_and_test
+from evaluation.utility.task import define_task
+from evaluation.utility.tstr import train_and_test
 from synth.schema import Kind
 from synth.schema_toml import schema_to_toml
 
