@@ -21,7 +21,7 @@ from evaluation.fidelity.figures import matrices_figure, missing_figure, workloa
 from evaluation.scores import Score
 from evaluation.utility.figures import importance_figure, subgroups_figure, utility_figure
 
-Place = Literal["fidelity", "utility", "privacy"]
+Place = Literal["verdict", "fidelity", "utility", "privacy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Panel(NamedTuple):
     """A part of the report.
 
     Attributes:
-        place: Which of the three questions it belongs to.
+        place: Which of the three questions it belongs to; ``verdict`` stands above them.
         heading: Its heading.
         caption: One sentence on how to read it.
         draw: From the table and the context to a Plotly figure; ``None`` shows the table itself.
@@ -50,6 +50,11 @@ class Panel(NamedTuple):
 
 PANELS: Mapping[str, Panel] = MappingProxyType(
     {
+        "Release gate": Panel(
+            "verdict",
+            "Release gate",
+            "Each line of the policy, what it allows, and what was found: one that fails closes the gate.",
+        ),
         "Marginals": Panel(
             "fidelity",
             "Distance of each column",

@@ -126,6 +126,7 @@ class Report:
             facts=self.facts,
             card=None if self.card is None else {k: _cell(v) for k, v in to_plain(self.card).items()},
             answers=answers(self.scores, self.notes),
+            gate=next(iter(self._panels("verdict", {})), None),
             places=[self._place(place, question, plots) for place, question in zip(PLACES, QUESTIONS, strict=True)],
             notes=self.notes,
             shapes=[(shape.name, plots[f"{COLUMN}{shape.name}"][0], _shape_table(shape)) for shape in self.shapes],
@@ -137,7 +138,12 @@ class Report:
     def _place(self, place: str, question: str, plots: dict[str, tuple[str, Any]]) -> dict[str, Any]:
         """One of the three sections: its scores in groups, and its panels with figure, caption and numbers."""
         groups = [(t, [(s, position(s)) for s in self.scores if s.section == key]) for key, t in PLACES[place]]
-        panels = [
+        panels = self._panels(place, plots)
+        return {"id": place, "title": question, "groups": [g for g in groups if g[1]], "panels": panels}
+
+    def _panels(self, place: str, plots: dict[str, tuple[str, Any]]) -> list[dict[str, Any]]:
+        """Heading, caption, figure and numbers of the tables of one place."""
+        return [
             {
                 "key": plots[name][0] if name in plots else None,
                 "heading": panel_of(name).heading,
@@ -148,7 +154,6 @@ class Report:
             for name, table in self.tables.items()
             if panel_of(name).place == place
         ]
-        return {"id": place, "title": question, "groups": [g for g in groups if g[1]], "panels": panels}
 
     def _figures(self) -> dict[str, Any]:
         """Figures by name, in reading order."""

@@ -83,7 +83,9 @@ def test_a_copy_is_refused_and_the_report_says_so(copy_report: Report) -> None:
     told = with_verdict(copy_report, verdict)
     assert "2 time(s) before" in told.notes[0]
     assert "voids the guarantee" in told.notes[1]
-    assert "fails the policy" in told.to_html()
+    page = told.to_html()
+    assert "fails the policy" in page
+    assert page.index('id="gate"') < page.index('id="privacy"')  # above the sections, not among the attacks
     assert len(told.get_details(TABLE)) == 1
     assert told.to_json()["details"][TABLE][0]["Passed"] is False
 
