@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from synth.errors import InputError
 from synth.registry import DEFAULT
 
 DEMO_MARK = ".synth-demo"
+DETAIL = re.compile(r"_tpr_(001|10)$|^tstr_(?!auc|r2)")  # scores that only the report shows
 
 
 def register(app: typer.Typer) -> None:
@@ -173,20 +175,26 @@ def write_report(
 
 
 def show_scores(report: Any) -> None:
-    """The table of scores on stdout."""
+    """The three answers and the table of main scores on stdout."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    from evaluation.verdict import answers
+
+    shown = [s for s in report.scores if not DETAIL.search(s.name)]
     table = Table(box=box.SIMPLE)
     table.add_column("score", overflow="fold", min_width=30)
     for name in ("value", "95 % interval", "fresh real rows", "floor"):
         table.add_column(name, justify="right", no_wrap=name != "95 % interval")
-    for s in report.scores:
+    for s in shown:
         arrow = "\u2191" if s.better == "higher" else "\u2193"
         table.add_row(Text(f"{s.label} {arrow}"), _cell(s.value), _between(s.low, s.high), _cell(s.ceiling), _cell(s.floor))
     out.print(table)
-    out.print("\u2191 higher is better, \u2193 lower is better")
+    more = len(report.scores) - len(shown)
+    out.print("\u2191 higher is better, \u2193 lower is better" + (f"; {more} more scores in the report" if more else ""))
+    for answer in answers(report.scores, report.notes):
+        out.print(Text.assemble((f"{answer.question} {answer.short[:1].upper()}{answer.short[1:]}. ", "bold"), answer.sentence))
     for note in report.notes:
         say(f"note: {note}")
 

@@ -1,9 +1,9 @@
 import json
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from evaluation import Score
 from synth.api import load
 from synth.cli import evaluating
 from synth.cli.evaluating import read_facts, show_scores
@@ -28,7 +28,8 @@ def test_what_a_schema_leaves_open_is_guessed_for_the_report(tmp_path, frame):
 
 
 def score(**facts):
-    return SimpleNamespace(**{"low": None, "high": None, "ceiling": None, "floor": None, **facts})
+    plain = {"name": "x", "label": "x", "section": "fidelity", "better": "lower", "meaning": "A score.", "interval": "None."}
+    return Score(**{**plain, **facts})
 
 
 def test_evaluate_hands_everything_over(call, place, model, tmp_path, monkeypatch):
@@ -92,6 +93,24 @@ def test_scores_without_interval_or_ceiling_are_blank(capsys):
     assert "0.5000" in out
     assert "0.200 to 0.300" in out
     assert "0.1000" in out
+
+
+def test_details_stay_in_the_report_and_the_questions_are_answered(capsys):
+    names = ("tstr_auc", "tstr_auc_linear", "tstr_f1", "trees_tpr_001", "trees_tpr_01")
+    parts = ("utility", "utility", "utility", "privacy", "privacy")
+
+    class Report:
+        scores = tuple(
+            score(name=n, label=n, value=0.5, low=0.4, high=0.6, floor=0.1, ceiling=0.9, section=p)
+            for n, p in zip(names, parts, strict=True)
+        )
+        notes = ()
+
+    show_scores(Report())
+    out = capsys.readouterr().out
+    assert [n in out.split() for n in names] == [True, True, False, False, True]
+    assert "2 more scores in the report" in out
+    assert "What can an attacker learn?" in " ".join(out.split())
 
 
 def test_demo_in_small(call, tmp_path, monkeypatch):
