@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -11,8 +12,8 @@ from synth.receipt import Receipt
 from synth.schema import Schema
 
 
-def sections(receipt: Receipt, schema: Schema) -> dict[str, list[tuple[str, str]]]:
-    """Headed lists of (what, value) in reading order: promise first, evidence after."""
+def sections(receipt: Receipt, schema: Schema, audit: Sequence[tuple[str, str]] = ()) -> dict[str, list[tuple[str, str]]]:
+    """Headed lists of (what, value) in reading order: promise first, evidence after; ``audit`` as in ``synth.audited``."""
     groups = [(f"epsilon for somebody with {k} rows", _epsilon(value)) for k, value in sorted(receipt.group_epsilon.items())]
     learnt = ", ".join(f"{name} ({', '.join(facts)})" for name, facts in receipt.learnt.items())
     return {
@@ -38,6 +39,7 @@ def sections(receipt: Receipt, schema: Schema) -> dict[str, list[tuple[str, str]
             ("date", receipt.created),
             ("software", ", ".join(f"{name} {version}" for name, version in receipt.versions.items())),
         ],
+        **({"Last audit": list(audit)} if audit else {}),
         "Limits": [(str(i), text) for i, text in enumerate(receipt.limits, start=1)],
     }
 
@@ -67,8 +69,9 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def card_html(receipt: Receipt, schema: Schema) -> str:
-    """One self-contained page."""
+def card_html(receipt: Receipt, schema: Schema, audit: Sequence[tuple[str, str]] = ()) -> str:
+    """One self-contained page; ``audit`` as in ``synth.audited``."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(resources.files("synth").joinpath("card.html.j2").read_text(encoding="utf-8"))
-    return template.render(receipt=receipt, schema=schema, sections=sections(receipt, schema), spending=spending(receipt))
+    headed = sections(receipt, schema, audit)
+    return template.render(receipt=receipt, schema=schema, sections=headed, spending=spending(receipt))

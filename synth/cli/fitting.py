@@ -180,19 +180,21 @@ def inspect(
     from rich.table import Table
     from rich.text import Text
 
+    from synth.audited import audit_lines
     from synth.card import card_html, sections, spending
     from synth.release import atomic_path, load
     from synth.schema import schema_to_dict
 
     release = load(model)
+    audit = audit_lines(Path(model))
     if html is not None:
         with atomic_path(Path(html), force=force) as temporary:
-            temporary.write_text(card_html(release.receipt, release.schema), encoding="utf-8")
+            temporary.write_text(card_html(release.receipt, release.schema, audit), encoding="utf-8")
     if as_json:
         print_json({"model": release.model, "options": release.options, **release.receipt.to_dict(),
-                    "schema": schema_to_dict(release.schema)})  # fmt: skip
+                    "schema": schema_to_dict(release.schema), "audit": dict(audit)})  # fmt: skip
         return
-    for title, lines in sections(release.receipt, release.schema).items():
+    for title, lines in sections(release.receipt, release.schema, audit).items():
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
         for what, value in lines:
             table.add_row(Text(what), Text(value))

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, benching, evaluating, facts, fitting
+from synth.cli import attacking, auditing, benching, evaluating, facts, fitting
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -41,11 +41,14 @@ app = typer.Typer(
 
       synth inspect model.synth     what was promised and spent
 
+      synth audit model.synth     attack that promise
+
     Exit codes: 0 done, 2 bad input, 3 refused (budget or policy), 4 interrupted.""",
 )
 fitting.register(app)
 evaluating.register(app)
 attacking.register(app)
+auditing.register(app)
 facts.register(app)
 benching.register(app)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,12 @@ def _gaussian_pld(mu: float, interval: float) -> Any:
     return pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=interval)
 
 
+@lru_cache(maxsize=8)
+def _whole_pld(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, interval: float) -> Any:
+    parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, interval) for e in sgd]
+    return reduce(lambda a, b: a.compose(b), [*parts, *([_gaussian_pld(mu, interval)] if mu > 0 else [])])
+
+
 def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE) -> float:
     """Epsilon of everything in ``events`` together, add-or-remove-one.
 
@@ -101,13 +107,7 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
         return renyi_epsilon(events, left)
     if not sgd:
         return gaussian_epsilon(mu, left)
-    parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, interval) for e in sgd]
-    if mu > 0:
-        parts.append(_gaussian_pld(mu, interval))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole.compose(part)
-    found = float(whole.get_epsilon_for_delta(left))
+    found = float(_whole_pld(tuple(sgd), mu, interval).get_epsilon_for_delta(left))
     if math.isnan(found):
         raise AccountingError("the accountant gave no figure for these events")
     return found

@@ -127,6 +127,11 @@ class NoisyGradient:
         self.noise_std = noise_multiplier * rounded_sensitivity(size) * plan.max_grad_norm / plan.divisor
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
 
+    @property
+    def steps_left(self) -> int:
+        """Charged steps that have not been drawn yet. Public: a function of what the caller did."""
+        return self._left
+
     def step(self) -> None:
         """Put a noisy, averaged gradient of the rows' loss into ``grad`` of every trainable parameter.
 

@@ -233,7 +233,7 @@ def test_no_figure_is_no_guarantee(monkeypatch):
         def get_epsilon_for_delta(self, _):
             return float("nan")
 
-    monkeypatch.setattr(accounting, "_sgd_pld", lambda *_: Silent())
+    monkeypatch.setattr(accounting, "_whole_pld", lambda *_: Silent())
     event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
     with pytest.raises(AccountingError, match="no figure"):
         accounting.epsilon_of([event], 1e-6)

@@ -1,0 +1,346 @@
+"""The audit is audited: bugs are planted in the production code, and each must be contradicted by a check.
+
+The unmodified code passes the same checks; each errs with a chance below 1e-6, so that all of them together raise a false alarm
+in one of ten thousand runs at most. Patches reach into private names on purpose: a bug would sit there.
+"""
+
+import hashlib
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+import synth.models.dpvae
+import synth.privacy.accounting
+import synth.privacy.dpsgd as dpsgd
+import synth.privacy.frame as frame
+import synth.privacy.ingest as ingest
+import synth.privacy.mechanisms as mechanisms
+import synth.privacy.prepare as prepare
+import synth.privacy.vault as vault
+from evaluation.audit.checks import CHECKS
+from evaluation.audit.families import watched_fit
+from evaluation.audit.probes import LOUD
+from synth.privacy import exact
+from synth.privacy.budget import RowCount
+from synth.privacy.events import GaussianEvent
+from synth.privacy.ledger import Ledger
+
+BUGS = {}
+
+
+def bug(name, check):
+    """Register a planted bug with the check that has to see it."""
+
+    def register(plant):
+        BUGS[name] = (check, plant)
+        return plant
+
+    return register
+
+
+class Stream:
+    """Entropy that a seed decides; starts again after ``period`` draws, if given."""
+
+    def __init__(self, seed, period=None):
+        self.seed, self.draws, self.period = seed, 0, period
+
+    def __call__(self, n_bytes):
+        place = self.draws if self.period is None else self.draws % self.period
+        self.draws += 1
+        return hashlib.shake_128(f"{self.seed}/{place}".encode()).digest(n_bytes)
+
+
+def less_noise(patch, factor):
+    """``rounded_gaussian`` with ``factor`` times the noise."""
+    real = mechanisms.rounded_gaussian
+    patch.setattr(mechanisms, "rounded_gaussian", lambda size, sigma, entropy: real(size, factor * sigma, entropy))
+
+
+@bug("noise halved", "gradients")
+def _(patch):
+    less_noise(patch, 0.5)
+
+
+@bug("noise 20 % too small", "gradients")
+def _(patch):
+    less_noise(patch, 0.8)
+
+
+@bug("noise of tables halved", "tables")
+def _(patch):
+    less_noise(patch, 0.5)
+
+
+@bug("noise missing after the first step", "gradients")
+def _(patch):
+    real, calls = dpsgd.noisy_gradient_sum, []
+
+    def first_only(exact_sum, *, max_grad_norm, noise_multiplier, entropy):
+        calls.append(1)
+        if len(calls) == 1:
+            return real(exact_sum, max_grad_norm=max_grad_norm, noise_multiplier=noise_multiplier, entropy=entropy)
+        return exact_sum
+
+    patch.setattr(dpsgd, "noisy_gradient_sum", first_only)
+
+
+@bug("sampling rate doubled, not accounted", "gradients")
+def _(patch):
+    real = vault.poisson_sample
+    patch.setattr(vault, "poisson_sample", lambda n, rate, entropy: real(n, min(1.0, 2 * rate), entropy))
+
+
+@bug("shuffling instead of Poisson sampling", "sampling")
+def _(patch):
+    left = []
+
+    def shuffled(n, rate, entropy):
+        size = round(n * rate)
+        if len(left) < size:
+            seed = np.frombuffer(entropy(32), dtype=np.uint32).tolist()
+            left[:] = np.random.default_rng(seed).permutation(n).tolist()
+        return np.array([left.pop() for _ in range(size)], dtype=np.int64)
+
+    patch.setattr(vault, "poisson_sample", shuffled)
+
+
+@bug("no clipping", "gradients")
+def _(patch):
+    patch.setattr(dpsgd, "clip_factors", lambda squared, c: torch.ones_like(squared.double()))
+
+
+@bug("clipping per batch", "gradients")
+def _(patch):
+    def whole(squared, c):
+        total = float(squared.double().sum().sqrt())
+        return torch.full_like(squared.double(), min(1.0, c * len(squared) / max(total, 1e-30)))
+
+    patch.setattr(dpsgd, "clip_factors", whole)
+
+
+@bug("real and fake rows clipped together (sensitivity 2C)", "sensitivity")
+def _(patch):
+    real, fakes = dpsgd.exact_closed_form_sum, 8
+
+    def paired(module, loss, codes, c):
+        fake = np.zeros(sum(p.numel() for p in module.parameters()))
+        fake[5 + 4] = -LOUD / 2  # weight from input 4 to output 0 of the probe, where the loud row of the check is
+        total = np.zeros(len(fake))
+        for i in range(max(len(codes), fakes)):
+            own = real(module, loss, codes[i : i + 1], 1e9) if i < len(codes) else np.zeros(len(fake))
+            both = own + (fake if i < fakes else 0)
+            total += both * min(1.0, c / max(float(np.linalg.norm(both)), 1e-30))
+        return total
+
+    patch.setattr(dpsgd, "exact_closed_form_sum", paired)
+
+
+@bug("gradient divided by the realised batch size", "sensitivity")
+def _(patch):
+    real, sampled, sizes = dpsgd.noisy_gradient_sum, vault.poisson_sample, []
+
+    def counted(n, rate, entropy):
+        found = sampled(n, rate, entropy)
+        sizes.append(len(found))
+        return found
+
+    def divided(exact_sum, **options):
+        return real(exact_sum, **options) * 4 / max(sizes[-1], 1)
+
+    patch.setattr(vault, "poisson_sample", counted)
+    patch.setattr(dpsgd, "noisy_gradient_sum", divided)
+
+
+@bug("empty batch skipped", "every step")
+def _(patch):
+    real = dpsgd.NoisyGradient.step
+
+    def step(self):
+        batch = self._exact_batch()
+        if len(batch) == 0:
+            self._left -= 1
+            if self._left < 0:
+                raise dpsgd.AccountingError("all steps used")
+            return
+        real(self)
+
+    patch.setattr(dpsgd.NoisyGradient, "step", step)
+
+
+@bug("more steps than charged (resume loses count)", "every step")
+def _(patch):
+    real = dpsgd.NoisyGradient.step
+
+    def step(self):
+        real(self)
+        self._left += 1
+
+    patch.setattr(dpsgd.NoisyGradient, "step", step)
+
+
+def seeded(patch, stream):
+    """Every table takes its entropy from ``stream()``."""
+    real = vault.PrivateTable.__init__
+
+    def init(self, codes, domain, rows, ledger, measured=(), entropy=None):
+        real(self, codes, domain, rows, ledger, measured, stream() if entropy is None else entropy)
+
+    patch.setattr(vault.PrivateTable, "__init__", init)
+
+
+@bug("seed reused for the noise", "fresh noise")
+def _(patch):
+    seeded(patch, lambda: Stream(7))
+
+
+@bug("resume replays the noise", "fresh noise")
+def _(patch):
+    fresh = iter(range(10**9))
+    seeded(patch, lambda: Stream(("run", next(fresh)), period=40))
+
+
+@bug("bounds from data", "refits")
+def _(patch):
+    def learnt(rows, declared, columns):
+        raw = rows._PrivateFrame__frame
+        return tuple(
+            replace(c, bounds=(float(raw[c.name].astype(float).min()), float(raw[c.name].astype(float).max())))
+            if c.needs_bounds else c
+            for c in columns
+        )  # fmt: skip
+
+    patch.setattr(prepare, "_learn_bounds", learnt)
+
+
+@bug("categories from data", "refits")
+def _(patch):
+    patch.setattr(frame, "named_values", lambda values, counts, **_: {v: int(c) for v, c in zip(values, counts, strict=True)})
+
+
+@bug("row count exact in the artifact", "refits")
+def _(patch):
+    real = prepare._count_rows
+
+    def counted(rows):
+        found = real(rows)
+        kept = RowCount(estimate=len(rows._PrivateFrame__frame), rung=found.rung, highest=found.highest, public=found.public)
+        rows.ledger.rows = kept
+        return kept
+
+    patch.setattr(prepare, "_count_rows", counted)
+
+
+@bug("missing rate from data", "missing")
+def _(patch):
+    real = frame.PrivateFrame.noisy_levels
+
+    def levels(self, column, split, *, mu):
+        found, _, sigma = real(self, column, split, mu=mu)
+        gone = (self._PrivateFrame__frame[column.name].astype(str) == "").sum()
+        return found, float(gone), sigma
+
+    patch.setattr(frame.PrivateFrame, "noisy_levels", levels)
+
+
+@bug("sensitivity of a histogram's levels forgotten", "histogram")
+def _(patch):
+    patch.setattr(frame, "math", SimpleNamespace(sqrt=lambda _: 1.0))
+
+
+@bug("sensitivity of products of signs forgotten", "signed tables")
+def _(patch):
+    patch.setattr(vault, "math", SimpleNamespace(sqrt=lambda x: 1.0 if x == 64 else math.sqrt(x), fsum=math.fsum))
+
+
+@bug("exponential mechanism with half the sensitivity", "choices")
+def _(patch):
+    real = vault.exponential_choice
+
+    def bold(scores, *, sensitivity, epsilon, entropy):
+        return real(scores, sensitivity=sensitivity / 2, epsilon=epsilon, entropy=entropy)
+
+    patch.setattr(vault, "exponential_choice", bold)
+
+
+@bug("ledger entry forgotten", "tables")
+def _(patch):
+    real = Ledger.charge
+
+    def charge(self, *events):
+        kept = [e for e in events if not (isinstance(e, GaussianEvent) and e.what == "one-way table")]
+        if kept:
+            real(self, *kept)
+
+    patch.setattr(Ledger, "charge", charge)
+
+
+@bug("delta of partition selection not charged", "categories")
+def _(patch):
+    patch.setattr(synth.privacy.accounting, "selection_delta", lambda events: 0.0)
+
+
+@bug("threshold of partition selection too low", "single numbers")
+def _(patch):
+    patch.setattr(frame, "selection_threshold", lambda sigma, delta: mechanisms.selection_threshold(sigma, 20 * delta))
+
+
+@bug("entity declared but rows protected", "unit")
+def _(patch):
+    real = ingest.open_frame
+    patch.setattr("synth.api.open_frame", lambda f, schema, *rest: real(f, replace(schema, entity=None), *rest))
+
+
+@pytest.fixture
+def no_cached_claims():
+    """Curves are cached by event; a bug in the accountant must not meet curves from before, nor leave its own behind."""
+    from evaluation.audit.claims import _claim_of
+
+    _claim_of.cache_clear()
+    yield
+    _claim_of.cache_clear()
+
+
+@pytest.mark.statistical
+@pytest.mark.usefixtures("no_cached_claims")
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_caught(name, monkeypatch, caught):
+    check, plant = BUGS[name]
+    plant(monkeypatch)
+    found = CHECKS[check].contradicted(np.random.default_rng())
+    caught[name] = (check, found)
+    assert found
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("name", sorted({check for check, _ in BUGS.values()}))
+def test_correct_code_passes_the_same_check(name):
+    assert not CHECKS[name].contradicted(np.random.default_rng())
+
+
+def test_early_stopping_on_a_real_loss_is_caught(monkeypatch, caught):
+    """Rows that are all alike have a small loss; steps that were charged and never drawn give it away."""
+    whole = watched_fit("dpvae", np.random.default_rng(0))
+    assert whole.undrawn() == 0
+
+    def eager(model, gradients, plan, peak, run):
+        inner = gradients._inner
+        for _ in range(plan.steps):
+            gradients.step()
+            codes = torch.from_numpy(inner._exact_batch().astype(np.int64))
+            with torch.no_grad():
+                if float(inner._row_loss(inner._module, codes).mean()) < 50:
+                    break
+
+    monkeypatch.setattr(synth.models.dpvae, "descend", eager)
+    found = watched_fit("dpvae", np.random.default_rng(0), constant=True).undrawn() > 0
+    caught["early stopping on a real loss"] = ("families", found)
+    assert found
+
+
+def test_there_are_enough_bugs():
+    assert len(BUGS) >= 16
+    assert exact.GAP_GRID  # the module that patches stand on

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from evaluation.audit.replay import doors_of, events_of, replay_of, replayed
+from evaluation.audit.sightings import is_contradicted, judge
+from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.ledger import Ledger
+from synth.receipt import write_receipt
+
+COUNTS = (
+    GaussianEvent(what="row count", sigma=20.0),
+    GaussianEvent(what="histogram", target=("a",), sigma=12.0, l2_sensitivity=3**0.5),
+    GaussianEvent(what="bounds (not needed)", sigma=30.0),
+    GaussianEvent(what="products of signs", sigma=40.0, l2_sensitivity=8.0),
+    PartitionSelectionEvent(what="category domain", target=("b",), sigma=20.0, threshold=100, delta=1e-8),
+)
+SGD = SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.5, sample_rate=0.1, steps=30)
+
+
+def receipt(*events):
+    ledger = Ledger(Budget(epsilon=6.0, delta=1e-5))
+    ledger.set_rows(declared_rows(5000))
+    ledger.charge(*events)
+    return write_receipt(ledger, model="hybrid", learnt={})
+
+
+def test_the_events_of_a_receipt_come_back():
+    assert events_of(receipt(*COUNTS, SGD)) == (*COUNTS, SGD)
+
+
+def test_what_asked_nothing_is_charged_and_not_attacked():
+    found = replay_of(receipt(*COUNTS, SGD))
+    assert len(found.counts) == 4
+    assert found.training == (SGD,)
+    assert found.rest == (COUNTS[2],)
+
+
+def test_doors_follow_from_what_ran():
+    found = doors_of(receipt(*COUNTS, SGD))
+    assert {"row count", "histogram", "missing", "products", "categories", "sampling"} <= set(found)
+    assert "bounds" not in found
+    assert "sampling" not in doors_of(receipt(*COUNTS))
+    assert "choices" in doors_of(receipt(SelectionEvent(what="choice of a table", epsilon=0.1)))
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("events", [COUNTS, (*COUNTS, SGD), (SGD,)], ids=["counts", "both", "training"])
+def test_a_release_keeps_its_claim_and_the_attack_reaches_half_of_it(events):
+    """False alarm below 1e-6; the bound at 95 % is above half of the claim."""
+    calls = []
+    found = replayed(replay_of(receipt(*events)), np.random.default_rng(), advance=lambda: calls.append(1))
+    assert not is_contradicted(found)
+    assert len(calls) == sum("not needed" not in e.what for e in events)
+    judged = judge("release", "all of it", found)
+    assert judged.at_least > judged.epsilon / 2
+    assert 0 < judged.at_least_one_run < judged.epsilon
+
+
+def test_a_receipt_that_claims_more_noise_than_there_was_is_contradicted():
+    """The answers of a replay have the receipt's noise: held against a receipt with half of the events, they give it away."""
+    whole = replayed(replay_of(receipt(*COUNTS, SGD)), np.random.default_rng())
+    short = type(whole)(
+        scores=whole.scores, present=whole.present, events=COUNTS[:1], delta=whole.delta, thresholds=whole.thresholds
+    )
+    assert is_contradicted(short)
