@@ -13,7 +13,7 @@ from synth.errors import InputError, SynthError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.ingest import open_frame, read_table
-from synth.privacy.ledger import Ledger
+from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.prepare import prepare
 from synth.progress import Progress, Silent
 from synth.receipt import write_receipt
@@ -61,7 +61,9 @@ def fit(
         model: Synthesizer; see ``synth.registry``.
         options: Of the synthesizer.
         seed: For initial weights only. Noise and selection never depend on it.
-        ledger: File that every charge is written to before it runs; ``None`` keeps it in memory.
+        ledger: File that every charge is written to before it runs; ``None`` keeps it in memory. It stands for the data set:
+            where ``synth budget set`` put a total in it, a run that does not fit beside all others is refused, and delta
+            defaults to a tenth of the total's.
         progress: Told about phases, steps and epsilon.
         delimiter: Of a text file.
         encoding: Of a text file.
@@ -78,8 +80,11 @@ def fit(
     synthesizer = make_synthesizer(model, options)
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
+    place = Path(ledger) if ledger is not None else None
+    if place is not None:
+        check_admission(place, budget)
     frame = _frame(data, progress, delimiter, encoding)
-    book = Ledger(budget, Path(ledger) if ledger is not None else None)
+    book = Ledger(budget, place)
     outcome = "failed"
     try:
         rows = open_frame(frame, declared, book)

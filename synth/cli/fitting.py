@@ -66,7 +66,10 @@ def fit(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="For initial weights; never reaches the noise.")] = None,
     ledger: Annotated[
-        str | None, typer.Option("--ledger", help="File that records every charge (default OUTPUT.ledger.jsonl).")
+        str | None,
+        typer.Option(
+            "--ledger", help="File that records every charge of a data set (default OUTPUT.ledger.jsonl); see synth budget."
+        ),
     ] = None,
     config: Annotated[str | None, typer.Option("--config", "-c", help="Run file (TOML) with these options.")] = None,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")] = None,
@@ -115,7 +118,7 @@ def fit(
 
 def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
     """Fit and save with progress; also what ``synth demo`` does."""
-    from synth.privacy.ledger import read_ledger
+    from synth.privacy.chain import read_ledger
     from synth.release import check_writable
     from synth.runner import fit_config
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, evaluating, facts, fitting
+from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -49,6 +49,7 @@ fitting.register(app)
 evaluating.register(app)
 attacking.register(app)
 auditing.register(app)
+budgeting.register(app)
 facts.register(app)
 benching.register(app)
 

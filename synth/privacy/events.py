@@ -146,9 +146,9 @@ def event_from_dict(facts: dict[str, Any]) -> Event:
     cls = _TYPES.get(str(rest.pop("type", None)))
     if cls is None:
         raise AccountingError("the ledger holds an event of an unknown type; use the version of synth that wrote it")
-    if "target" in rest:
-        rest["target"] = tuple(rest["target"])
     try:
+        if "target" in rest:
+            rest["target"] = tuple(rest["target"])
         return cls(**rest)
     except TypeError:
         raise AccountingError("the ledger holds an event with unknown fields; use the version that wrote it") from None

@@ -11,7 +11,7 @@ import pytest
 from evaluation.publish import Published, publish
 from synth.api import fit
 from synth.errors import InputError, RefusedError
-from synth.privacy.ledger import read_ledger
+from synth.privacy.chain import read_ledger
 from synth.release import Release
 from synth.schema import Schema
 

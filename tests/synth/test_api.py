@@ -11,7 +11,7 @@ import pytest
 from synth.api import fit, learnt_facts, load, read_schema
 from synth.errors import InputError, RefusedError, SchemaError
 from synth.models.independent import Independent
-from synth.privacy.ledger import read_ledger
+from synth.privacy.chain import read_ledger
 from synth.schema import Column, Kind, Schema, undeclared
 from synth.schema_toml import schema_to_toml
 
