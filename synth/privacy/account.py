@@ -18,6 +18,7 @@ by looking at earlier releases; the sum holds whatever they were chosen by (Roge
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
@@ -27,7 +28,7 @@ from dp_accounting.pld import common
 from dp_accounting.pld import privacy_loss_distribution as pld
 
 from synth.errors import AccountingError, InputError, RefusedError
-from synth.privacy.accounting import COARSE, epsilon_of, gaussian_epsilon, selection_delta, total_mu
+from synth.privacy.accounting import COARSE, LEAST_NOISE, epsilon_of, gaussian_epsilon, selection_delta, total_mu
 from synth.privacy.budget import LARGEST_DEFAULT_DELTA, NUMERICAL_SLACK, Budget
 from synth.privacy.chain import Record
 from synth.privacy.events import Event, SubsampledGaussianEvent, event_from_dict
@@ -35,6 +36,8 @@ from synth.privacy.renyi import chosen
 
 DELTA_SHARE = 0.1  # of the total delta: what a run gets that names none
 WHOLE = 0.9  # a run that spent less than this part of its grant is counted as the grant
+MAX_STEPS = 10**6
+MAX_MU = 50.0  # beyond an epsilon of 100 at any delta
 FACTS = ("record", "run", "time", "previous")
 
 
@@ -80,7 +83,8 @@ class PastRun:
         delta: Granted.
         outcome: How it ended; ``None`` while it runs, and for one that died.
         events: What it charged.
-        exact: Whether the events are what it counts as (rather than the grant).
+        fixed: Whether they are a function of public facts.
+        to_the_end: Whether it went as far as it chose to, rather than being stopped from outside.
     """
 
     run: str
@@ -90,7 +94,13 @@ class PastRun:
     delta: float
     outcome: str | None
     events: tuple[Event, ...]
-    exact: bool
+    fixed: bool
+    to_the_end: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether its events are what it counts as, rather than its grant."""
+        return self.fixed and (not self.to_the_end or _near(self.events, self.epsilon, self.delta))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +204,25 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
         found = rows[-1].get("delta") if rows else None
         delta = found if isinstance(found, float) and 0 < found <= LARGEST_DEFAULT_DELTA else LARGEST_DEFAULT_DELTA
     outcome = str(ends[-1].get("outcome")) if ends and rest[-1] is ends[-1] else None
-    exact = outcome is not None and not chosen(events) and (not rows or rows[-1].get("public") is True)
-    if exact and rows and outcome not in ("interrupted", "failed"):
-        exact = epsilon_of(events, delta, interval=COARSE) >= WHOLE * begun["epsilon"] if events else False
+    public = not rows or rows[-1].get("public") is True
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
-        delta=delta, outcome=outcome, events=events, exact=exact,
+        delta=delta, outcome=outcome, events=events, fixed=outcome is not None and public and _composable(events),
+        to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
     )  # fmt: skip
+
+
+def _composable(events: tuple[Event, ...]) -> bool:
+    """Whether the events have a distribution of reasonable size; ours always do, a forged ledger's need not."""
+    training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
+    sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
+    return sound and not chosen(events) and total_mu(events) <= MAX_MU
+
+
+@lru_cache(maxsize=256)
+def _near(events: tuple[Event, ...], epsilon: float, delta: float) -> bool:
+    """Whether the events spend most of a grant."""
+    return bool(events) and epsilon_of(events, delta, interval=COARSE) >= WHOLE * epsilon
 
 
 @lru_cache(maxsize=64)
@@ -223,7 +245,9 @@ def _past(events: tuple[Event, ...], grants: tuple[tuple[float, float], ...]) ->
     mu = total_mu(events)
     parts = [_training(e) for e in events if isinstance(e, SubsampledGaussianEvent)]
     parts += [pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=COARSE)] if mu > 0 else []
-    return reduce(lambda a, b: a.compose(b), [*parts, *(_promise(*grant) for grant in grants)])
+    return reduce(
+        lambda a, b: a.compose(b), [*parts, *(_promise(*grant).self_compose(k) for grant, k in Counter(grants).items())]
+    )
 
 
 def _composed(runs: Sequence[PastRun], extra: Sequence[tuple[float, float]], delta: float) -> float:

@@ -13,7 +13,7 @@ from synth.privacy.account import read_account, rounded_down
 from synth.privacy.accounting import epsilon_of, gaussian_epsilon, gaussian_mu
 from synth.privacy.budget import Budget, counted_rows, declared_rows
 from synth.privacy.chain import append, read_ledger
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent, event_to_dict
 from synth.privacy.ledger import Ledger, check_admission, set_total
 
 SGD = SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.5, sample_rate=0.02, steps=200)
@@ -190,6 +190,21 @@ def test_an_unknown_event_is_no_free_event(tmp_path):
     append(tmp_path / "l", "r", [("run", {"epsilon": 1.0, "delta": 1e-6}), ("event", {"type": "magic"})])
     with pytest.raises(AccountingError, match="unknown type"):
         check_admission(tmp_path / "l", Budget(epsilon=1.0))
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [
+        SubsampledGaussianEvent(what="x", noise_multiplier=1e-6, sample_rate=0.1, steps=5),
+        SubsampledGaussianEvent(what="x", noise_multiplier=1.0, sample_rate=0.1, steps=10**12),
+        GaussianEvent(what="x", sigma=1e-9),
+    ],
+)
+def test_a_forged_event_does_not_blow_up_the_accountant(tmp_path, wild):
+    begun = ("run", {"epsilon": 1.0, "delta": 1e-6})
+    append(tmp_path / "l", "r", [begun, ("event", event_to_dict(wild)), ("end", {"outcome": "failed"})])
+    assert not read(tmp_path / "l").runs[0].exact
+    assert read(tmp_path / "l").spent(1e-6) == 1.0
 
 
 def test_a_strange_delta_of_a_row_count_is_not_trusted(tmp_path):
