@@ -204,10 +204,9 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
         found = rows[-1].get("delta") if rows else None
         delta = found if isinstance(found, float) and 0 < found <= LARGEST_DEFAULT_DELTA else LARGEST_DEFAULT_DELTA
     outcome = str(ends[-1].get("outcome")) if ends and rest[-1] is ends[-1] else None
-    public = not rows or rows[-1].get("public") is True
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
-        delta=delta, outcome=outcome, events=events, fixed=outcome is not None and public and _composable(events),
+        delta=delta, outcome=outcome, events=events, fixed=outcome is not None and all(r.get("public") is True for r in rows) and _composable(events),
         to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
     )  # fmt: skip
 
@@ -234,10 +233,10 @@ def _promise(epsilon: float, delta: float) -> Any:
 
 @lru_cache(maxsize=64)
 def _training(event: SubsampledGaussianEvent) -> Any:
-    one = pld.from_gaussian_mechanism(
-        event.noise_multiplier, sampling_prob=event.sample_rate, value_discretization_interval=COARSE
+    noise, rate = event.noise_multiplier, event.sample_rate
+    return pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=COARSE).self_compose(
+        event.steps
     )
-    return one.self_compose(event.steps)
 
 
 @lru_cache(maxsize=8)
@@ -281,11 +280,9 @@ def granted(account: Account, budget: Budget) -> Budget:
         return asked
     room = account.room(total, float(asked.delta or 0.0))
     name = f" of {total.name!r}" if total.name else ""
-    left = (
-        f"at most epsilon = {room:g} is left; use --epsilon {room:g}"
-        if room > 0
-        else "nothing is left for a run of that delta (a smaller --delta may leave something)"
-    )
+    left = f"at most epsilon = {room:g} is left; use --epsilon {room:g}"
+    if room <= 0:
+        left = "nothing is left for a run of that delta (a smaller --delta may leave something)"
     raise RefusedError(
         f"epsilon = {asked.epsilon:g}, delta = {asked.delta:g} does not fit the total{name} (epsilon {total.epsilon:g}, "
         f"delta {total.delta:g}) beside what {len(account.runs)} earlier run(s) spent or reserved: {left}, or raise the "

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,7 +55,7 @@ def append_after(path: Path, run: str, decide: Callable[[list[Record]], Sequence
 def _locked(path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entry]], *, checked: bool) -> None:
     _check_place(path, "write")
     try:
-        with path.open("a+b") as file:
+        with path.open("a+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             content = _bounded(file, path)
@@ -64,15 +65,17 @@ def _locked(path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entr
             if broken:  # a line cut off by a crash: its charge never took effect
                 file.truncate(end)
             previous = str(_parse(whole[-1][0], len(whole), path)["hash"]) if whole else GENESIS
+            added = b""
+            for record, facts in entries:
+                time = datetime.now(UTC).isoformat(timespec="seconds")
+                line, previous = _seal({"record": record, "run": run, "time": time, "previous": previous, **facts})
+                added += line
             try:
-                for record, facts in entries:
-                    time = datetime.now(UTC).isoformat(timespec="seconds")
-                    line, previous = _seal({"record": record, "run": run, "time": time, "previous": previous, **facts})
-                    file.write(line)
-                file.flush()
+                while added:
+                    added = added[file.write(added) :]
                 os.fsync(file.fileno())
             except OSError:  # a full disk: half of a group of charges must not stay
-                os.ftruncate(file.fileno(), end)
+                file.truncate(end)
                 raise
         if not whole:
             _sync_folder(path.parent)
@@ -106,11 +109,10 @@ def _check_place(path: Path, what: str) -> None:
         raise InputError(f"cannot {what} the ledger {str(path)!r}: it is not a plain file")
 
 
-def _bounded(file: BinaryIO, path: Path) -> bytes:
-    content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
+def _bounded(file: BinaryIO | FileIO, path: Path) -> bytes:
+    if os.fstat(file.fileno()).st_size > MAX_BYTES:
         raise InputError(f"the ledger {str(path)!r} is larger than {MAX_BYTES >> 20} MiB, which none of ours is")
-    return content
+    return file.read()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import multiprocessing
 import pickle
 import re
+import resource
 import zipfile
 
 import numpy as np
@@ -225,6 +227,38 @@ def test_a_failed_save_leaves_nothing_behind(release, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk"):
         release.save(tmp_path / "m.synth")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(release, tmp_path):
+    """A limit on file sizes acts like a full disk."""
+    (tmp_path / "m.synth").write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            release.save(tmp_path / "m.synth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def _save(release, path, times):
+    for _ in range(times):
+        release.save(path)
+
+
+def test_processes_that_write_one_output_leave_a_whole_one(release, tmp_path):
+    path, fork = tmp_path / "m.synth", multiprocessing.get_context("fork")
+    whole = release.save(path).read_bytes()
+    workers = [fork.Process(target=_save, args=(release, path, 20)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    while any(worker.is_alive() for worker in workers):
+        assert path.read_bytes() == whole
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["m.synth"]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The file under the ledger: what the ledger's own tests do not reach."""
 
 import os
+import resource
 
 import pytest
 
@@ -44,6 +45,22 @@ def test_a_full_disk_leaves_no_half_of_a_group(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left on device"):
         append(path, "b", [("x", {}), ("x", {})])
     assert path.read_bytes() == before
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_line(tmp_path):
+    """The system itself stops the write (a limit on file sizes acts like a full disk), then there is room again."""
+    path = tmp_path / "l"
+    append(path, "a", [("x", {})])
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 1000, limits[1]))
+    try:
+        with pytest.raises(InputError, match="cannot write the ledger"):
+            append(path, "b", [("x", {"n": "y" * 500})] * 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    append(path, "c", [("x", {})])
+    assert [r["run"] for r in read_ledger(path)] == ["a", "c"]
 
 
 def test_what_is_no_plain_file_or_too_large_is_refused(tmp_path, monkeypatch):
