@@ -206,8 +206,8 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
     outcome = str(ends[-1].get("outcome")) if ends and rest[-1] is ends[-1] else None
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
-        delta=delta, outcome=outcome, events=events, fixed=outcome is not None and all(r.get("public") is True for r in rows) and _composable(events),
-        to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
+        delta=delta, outcome=outcome, events=events, to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
+        fixed=outcome is not None and all(r.get("public") is True for r in rows) and _composable(events),
     )  # fmt: skip
 
 
