@@ -22,7 +22,8 @@ from evaluation.paid import Grouping, Paid, check_delta, measure
 from evaluation.scores import Score, to_plain
 from synth.errors import InputError, SynthError
 from synth.privacy.budget import REFERENCE_DELTA, Budget
-from synth.privacy.ledger import Ledger, read_ledger
+from synth.privacy.chain import read_ledger
+from synth.privacy.ledger import Ledger
 from synth.privacy.vault import Measurement
 from synth.release import Release
 

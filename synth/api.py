@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -13,13 +13,15 @@ from synth.errors import InputError, SynthError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.ingest import open_frame, read_table
-from synth.privacy.ledger import Ledger
+from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
+from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.prepare import prepare
+from synth.privacy.randomness import Entropy, os_entropy
 from synth.progress import Progress, Silent
-from synth.receipt import write_receipt
+from synth.receipt import FRESH, KEYED, write_receipt
 from synth.registry import DEFAULT, make_synthesizer, require_installed
 from synth.release import Release, load
-from synth.schema import Schema
+from synth.schema import Schema, schema_to_dict
 from synth.schema_toml import read_schema_toml
 from synth.sdv_metadata import read_sdv_metadata
 
@@ -46,6 +48,7 @@ def fit(
     options: dict[str, Any] | None = None,
     seed: int | None = None,
     ledger: str | Path | None = None,
+    noise_key: str | Path | None = None,
     progress: Progress | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
@@ -61,7 +64,11 @@ def fit(
         model: Synthesizer; see ``synth.registry``.
         options: Of the synthesizer.
         seed: For initial weights only. Noise and selection never depend on it.
-        ledger: File that every charge is written to before it runs; ``None`` keeps it in memory.
+        ledger: File that every charge is written to before it runs; ``None`` keeps it in memory. It stands for the data set:
+            where ``synth budget set`` put a total in it, a run that does not fit beside all others is refused, and delta
+            defaults to a tenth of the total's.
+        noise_key: File with a secret (``synth noise-key``) that makes this fit repeatable bit for bit, but for the date on
+            its receipt, for whoever holds it and the rows; operating-system entropy by default.
         progress: Told about phases, steps and epsilon.
         delimiter: Of a text file.
         encoding: Of a text file.
@@ -78,20 +85,27 @@ def fit(
     synthesizer = make_synthesizer(model, options)
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
+    secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
+    place = Path(ledger) if ledger is not None else None
+    if place is not None:
+        check_admission(place, budget)
     frame = _frame(data, progress, delimiter, encoding)
-    book = Ledger(budget, Path(ledger) if ledger is not None else None)
+    book = Ledger(budget, place)
     outcome = "failed"
     try:
-        rows = open_frame(frame, declared, book)
+        noise = Noise(os_entropy, secrets.randbits(63), FRESH)
+        if secret is not None:
+            noise = _keyed(secret, frame, _settings(book.budget, declared, model, synthesizer, seed))
+        rows = open_frame(frame, declared, book, entropy=noise.entropy)
         known = rows.schema
         del frame, data
         table, codec = prepare(rows, progress)
         del rows
-        run = Run(seed=secrets.randbits(63) if seed is None else seed, progress=progress)
+        run = Run(seed=noise.seed if seed is None else seed, progress=progress)
         fitted = synthesizer.fit(table, run)
         progress.spent(book.spent())
         progress.phase("checking the account")
-        receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema))
+        receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise.grade)
         outcome = "done"
         filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
         return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt)
@@ -103,6 +117,32 @@ def fit(
         raise
     finally:
         book.close(outcome)
+
+
+class Noise(NamedTuple):
+    """Where a run's secret bytes come from.
+
+    Attributes:
+        entropy: The source.
+        seed: For initial weights, where the user names none.
+        grade: What the receipt says about it.
+    """
+
+    entropy: Entropy
+    seed: int
+    grade: str
+
+
+def _settings(budget: Budget, declared: Schema | None, model: str, synthesizer: Any, seed: int | None) -> dict[str, Any]:
+    """Everything that steers a fit; the seed as well, since noise must not be shared by runs that ask other questions."""
+    return {
+        "epsilon": budget.epsilon, "delta": budget.delta, "model": model, "options": dataclasses.asdict(synthesizer),
+        "schema": None if declared is None else schema_to_dict(declared), "seed": seed,
+    }  # fmt: skip
+
+
+def _keyed(secret: bytes, frame: pd.DataFrame, settings: dict[str, Any]) -> Noise:
+    return Noise(keyed_stream(secret, frame, settings), seed_of(secret, settings), KEYED)
 
 
 def _frame(data: pd.DataFrame | str | Path, progress: Progress, delimiter: str | None, encoding: str) -> pd.DataFrame:

@@ -25,6 +25,7 @@ class FitConfig:
         seed: For initial weights.
         output: Where the model goes.
         ledger: Where charges are recorded.
+        noise_key: File with the secret that makes the fit repeatable.
         delimiter: Of a text file.
         encoding: Of a text file.
     """
@@ -38,6 +39,7 @@ class FitConfig:
     seed: int | None = None
     output: str | None = None
     ledger: str | None = None
+    noise_key: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
 

@@ -128,13 +128,18 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]]) -> Receipt:
+FRESH = "exact: rounded Gaussian and Poisson sampling from operating-system entropy"
+KEYED = "exact: rounded Gaussian and Poisson sampling from a stream that the holder of a 256-bit key can repeat"
+
+
+def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], noise_grade: str = FRESH) -> Receipt:
     """Sum up a run, after checking it with other accountants.
 
     Args:
         ledger: Of the run, with its row count set.
         model: Synthesizer.
         learnt: Facts learnt with budget, by column.
+        noise_grade: How the noise was drawn.
 
     Raises:
         AccountingError: The accountants disagree, or the events exceed the budget.
@@ -162,7 +167,7 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]]) -
         rows_public=rows.public,
         learnt=learnt,
         model=model,
-        noise_grade="exact: rounded Gaussian and Poisson sampling from operating-system entropy",
+        noise_grade=noise_grade,
         versions=_versions(),
         created=datetime.now(UTC).date().isoformat(),
         limits=list(LIMITS),

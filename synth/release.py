@@ -13,12 +13,13 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
@@ -37,7 +38,15 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "synth-model", 1
 MEMBERS = ("manifest.json", "schema.json", "encoders.json", "receipt.json", "weights.safetensors")
 MAX_BYTES = 2 << 30
+MAX_JSON = 64 << 20  # of one member
+MAX_RATIO = 300  # unpacked over packed, beyond the size of one JSON member
+MAX_ROWS = 10**9  # default size of a sample
+FAULTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
 BLOCK = 16_384  # rows per random stream; rows do not depend on how many are asked for
+
+
+# from version to the next: a function of the parsed JSON members, applied in turn until VERSION is reached
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +95,13 @@ class Release:
 
         Raises:
             InputError: ``num_rows`` is negative.
+            ArtifactError: The file it came from was changed so that no rows can be drawn.
         """
         import pandas as pd
 
         blocks = list(self.sample_blocks(num_rows, seed=seed))
         if not blocks:
-            return self.codec.decode(np.empty((0, len(self.codec.columns)), dtype=np.int32), np.random.default_rng(0))
+            return self._decoded(np.empty((0, len(self.codec.columns)), dtype=np.int32), np.random.default_rng(0))
         return pd.concat(blocks, ignore_index=True)
 
     def sample_blocks(self, num_rows: int | None = None, *, seed: int | None = None) -> Iterator[pd.DataFrame]:
@@ -104,8 +114,17 @@ class Release:
         for block, start in enumerate(range(0, total, BLOCK)):
             stream = np.random.SeedSequence(root.entropy, spawn_key=(block,))
             rng = np.random.Generator(np.random.Philox(stream))
-            table = synthesizer.sample(self.fitted, self.codec.domain, BLOCK, rng)
-            yield self.codec.decode(table.codes, rng).iloc[: min(BLOCK, total - start)]
+            try:
+                codes = synthesizer.sample(self.fitted, self.codec.domain, BLOCK, rng).codes
+            except FAULTS as error:
+                raise _misfit(error) from error
+            yield self._decoded(codes, rng).iloc[: min(BLOCK, total - start)]
+
+    def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> pd.DataFrame:
+        try:
+            return self.codec.decode(codes, rng)
+        except FAULTS as error:
+            raise _misfit(error) from error
 
     def save(self, path: str | Path, *, force: bool = True) -> Path:
         """Write ``model.synth`` in one step: the file is whole or not there.
@@ -184,6 +203,11 @@ def check_writable(target: Path, *, force: bool) -> None:
         raise InputError(f"{str(target)!r} already exists; choose another name or pass --force")
 
 
+def _misfit(error: Exception) -> ArtifactError:
+    what = f"the parts of this model do not fit together ({type(error).__name__})"
+    return ArtifactError(f"{what}; copy it again, or fit again")
+
+
 def _json(facts: Any) -> bytes:
     return json.dumps(facts, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False).encode()
 
@@ -201,17 +225,23 @@ def load(path: str | Path) -> Release:
     try:
         with zipfile.ZipFile(source) as file:
             members = _members(file, source.name)
-        manifest = json.loads(members["manifest.json"])
-        _check_version(manifest, source.name)
-        writer = str(manifest.get("written_by"))[:20]
-        schema = schema_from_dict(json.loads(members["schema.json"]))
+        texts = {name: _parsed(members[name]) for name in MEMBERS if name.endswith(".json")}
+        manifest = texts["manifest.json"]
+        writer = _check_version(manifest, source.name)
+        for version in range(manifest["version"], VERSION):
+            texts = MIGRATIONS[version](texts)
+        manifest = texts["manifest.json"]
+        schema = schema_from_dict(texts["schema.json"])
+        receipt = Receipt.from_dict(texts["receipt.json"])
+        if not 0 <= receipt.rows <= MAX_ROWS:
+            raise ValueError("rows")
         make_synthesizer(manifest["model"], manifest["options"])
         return Release(
             model=manifest["model"],
             options=manifest["options"],
-            codec=Codec.from_list(schema, json.loads(members["encoders.json"])),
+            codec=Codec.from_list(schema, texts["encoders.json"]),
             fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), dict(manifest["facts"])),
-            receipt=Receipt.from_dict(json.loads(members["receipt.json"])),
+            receipt=receipt,
         )
     except ArtifactError:
         raise
@@ -230,15 +260,31 @@ def _members(file: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     found = file.namelist()
     if sorted(found) != sorted(MEMBERS):
         raise ArtifactError(f"{name} is not a synth model: it should hold exactly {', '.join(MEMBERS)}")
-    if sum(info.file_size for info in file.infolist()) > MAX_BYTES:
-        raise ArtifactError(f"{name} unpacks to more than {MAX_BYTES >> 30} GiB, which no model of ours does")
+    infos = file.infolist()
+    packed, unpacked = (sum(sizes) for sizes in zip(*((i.compress_size, i.file_size) for i in infos), strict=True))
+    if any(i.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for i in infos):
+        raise ArtifactError(f"{name} is packed in a way that no model of ours is")
+    long = any(i.file_size > MAX_JSON for i in infos if i.filename.endswith(".json"))
+    if long or unpacked > min(MAX_BYTES, MAX_JSON + MAX_RATIO * packed):
+        raise ArtifactError(f"{name} unpacks to more than a model of ours of its size does")
     return {member: file.read(member) for member in MEMBERS}
 
 
-def _check_version(manifest: dict[str, Any], name: str) -> None:
-    if manifest.get("format") != FORMAT or not isinstance(manifest.get("version"), int):
+def _parsed(member: bytes) -> Any:
+    return json.loads(member, parse_constant=_no_number)
+
+
+def _no_number(name: str) -> None:  # noqa: ARG001 - as json calls it
+    raise ValueError("JSON knows no NaN and no Infinity")
+
+
+def _check_version(manifest: dict[str, Any], name: str) -> str:
+    """Who wrote it, once it is known to be readable."""
+    version = manifest.get("version")
+    if manifest.get("format") != FORMAT or not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ArtifactError(f"{name} is not a synth model")
     if manifest["version"] > VERSION:
         raise ArtifactError(
             f"{name} was written by a newer synth (format {manifest['version']}, this one reads up to {VERSION}); upgrade"
         )
+    return str(manifest.get("written_by"))[:20]

@@ -29,6 +29,7 @@ def fit_config(config: FitConfig, ledger: Path, progress: Progress) -> Release:
         options=config.options,
         seed=config.seed,
         ledger=ledger,
+        noise_key=config.noise_key,
         progress=progress,
         delimiter=config.delimiter,
         encoding=config.encoding or "utf-8",

@@ -28,6 +28,7 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existin
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(name="fit")(fit)
+    app.command(name="noise-key")(make_noise_key)
     app.command(name="sample")(sample)
     app.command(name="inspect")(inspect)
 
@@ -66,7 +67,13 @@ def fit(
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="For initial weights; never reaches the noise.")] = None,
     ledger: Annotated[
-        str | None, typer.Option("--ledger", help="File that records every charge (default OUTPUT.ledger.jsonl).")
+        str | None,
+        typer.Option(
+            "--ledger", help="File that records every charge of a data set (default OUTPUT.ledger.jsonl); see synth budget."
+        ),
+    ] = None,
+    noise_key: Annotated[
+        str | None, typer.Option("--noise-key", help="Secret file that makes the fit repeatable for you; see synth noise-key.")
     ] = None,
     config: Annotated[str | None, typer.Option("--config", "-c", help="Run file (TOML) with these options.")] = None,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")] = None,
@@ -85,7 +92,7 @@ def fit(
     base = read_config(Path(config)) if config is not None else FitConfig()
     said = base.overridden(
         data=data, epsilon=epsilon, schema=schema, output=output, delta=delta, model=model, seed=seed, ledger=ledger,
-        delimiter=delimiter, encoding=encoding, options=parse_assignments(assignments or []),
+        noise_key=noise_key, delimiter=delimiter, encoding=encoding, options=parse_assignments(assignments or []),
     )  # fmt: skip
     if said.data is None:
         raise InputError("name the table to fit, for example: synth fit patients.csv --epsilon 1")
@@ -115,7 +122,7 @@ def fit(
 
 def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
     """Fit and save with progress; also what ``synth demo`` does."""
-    from synth.privacy.ledger import read_ledger
+    from synth.privacy.chain import read_ledger
     from synth.release import check_writable
     from synth.runner import fit_config
 
@@ -131,6 +138,19 @@ def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json:
         release = fit_config(said, book, progress)
         release.save(target, force=force)
     return release, book
+
+
+def make_noise_key(path: Annotated[str, typer.Argument(help="The file to make; only you may read it.")]) -> None:
+    """Make a secret with which you can repeat a fit bit for bit: fit ... --noise-key FILE.
+
+    Whoever has the file and the release can take the noise off: keep it as safe as the table, or lose it.
+
+    Example: synth noise-key noise.key
+    """
+    from synth.privacy.keyed import write_noise_key
+
+    write_noise_key(Path(path))
+    out.print(f"{path}: keep it as safe as the table itself; whoever has it can take the noise off a release")
 
 
 def sample(

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, evaluating, facts, fitting
+from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -49,6 +49,7 @@ fitting.register(app)
 evaluating.register(app)
 attacking.register(app)
 auditing.register(app)
+budgeting.register(app)
 facts.register(app)
 benching.register(app)
 
@@ -103,6 +104,9 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        text = f"the system refused to read or write a file ({error.strerror or type(error).__name__})"
+        return _fail(f"{text}; check the disk's free space, the names and your rights", EXIT_INPUT, as_json=as_json)
     except MemoryError:
         return _fail("not enough memory for this table; use fewer columns or a larger machine", EXIT_INPUT, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - the text of an unforeseen error may hold private values

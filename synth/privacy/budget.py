@@ -18,6 +18,7 @@ from synth.errors import InputError
 
 NUMERICAL_SLACK = 1e-13  # covers the samplers' 2^-64 words, tails of the ladder argument; subtracted from delta
 REFERENCE_DELTA = 1e-6  # scales the row count's noise while delta is still unknown
+LARGEST_DEFAULT_DELTA = 1e-5
 LADDER_GAP = 16.0  # in standard deviations of the count
 LADDER_RATIO = 1.25
 
@@ -82,7 +83,7 @@ def counted_rows(noisy: int, sigma: float) -> RowCount:
 
 def default_delta(rows: RowCount) -> float:
     """``1 / (10 n^1.1)`` of the rung's upper end, to two digits, at most 1e-5."""
-    return float(f"{min(1e-5, 0.1 / rows.highest**1.1):.1e}")
+    return float(f"{min(LARGEST_DEFAULT_DELTA, 0.1 / rows.highest**1.1):.1e}")
 
 
 def calibration_delta(delta: float, rows: RowCount, *, chosen: bool) -> float:

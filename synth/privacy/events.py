@@ -136,6 +136,14 @@ def event_to_dict(event: Event) -> dict[str, Any]:
     return {"type": name, **facts}
 
 
+def _is_plain(value: Any) -> bool:
+    """A text, texts, or a number whose square is one as well."""
+    if isinstance(value, tuple):
+        return all(isinstance(part, str) for part in value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, str) or (number and abs(value) < 1e100 and (value == 0 or abs(value) > 1e-100))
+
+
 def event_from_dict(facts: dict[str, Any]) -> Event:
     """The inverse of ``event_to_dict``.
 
@@ -146,9 +154,10 @@ def event_from_dict(facts: dict[str, Any]) -> Event:
     cls = _TYPES.get(str(rest.pop("type", None)))
     if cls is None:
         raise AccountingError("the ledger holds an event of an unknown type; use the version of synth that wrote it")
-    if "target" in rest:
-        rest["target"] = tuple(rest["target"])
     try:
+        if "target" in rest:
+            rest["target"] = tuple(rest["target"])
+        _require(all(_is_plain(value) for value in rest.values()))
         return cls(**rest)
     except TypeError:
         raise AccountingError("the ledger holds an event with unknown fields; use the version that wrote it") from None

@@ -1,28 +1,23 @@
 """The write-ahead ledger: a mechanism's event is on disk before its noise is drawn, or the mechanism does not run.
 
-A crash can therefore only over-count. The file is append-only JSON lines; each line carries the hash of the one before, so
-that an edited line, or one taken out, shows (lines missing at the end do not: keep the file). Several runs may share a
-file; each composes its own events here, and their sum over runs is the owner's to read with ``read_ledger``.
+A crash can therefore only over-count. The file is a hash chain (``chain``), and it stands for one data set: whoever fits the
+same rows names the same file. Where its owner set a total, a run is admitted only if its whole grant fits beside all others
+(``account``), and that grant is reserved by the first line it writes.
 """
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
-import json
-import os
 import secrets
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from synth.errors import InputError, RefusedError
+from synth.privacy.account import Account, Total, granted, read_account
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import REFERENCE_DELTA, Budget, RowCount, calibration_delta, default_delta
+from synth.privacy.chain import Entry, Record, append, append_after, read_ledger
 from synth.privacy.events import Event, event_to_dict
-
-GENESIS = "0" * 64
 
 
 class Ledger:
@@ -41,17 +36,22 @@ class Ledger:
 
         Raises:
             InputError: The file cannot be written, or its history has been altered.
+            RefusedError: The data set's total does not carry the budget.
         """
         self.budget = budget
         self.run = secrets.token_hex(8)
         self.rows: RowCount | None = None
-        self._delta = budget.delta if budget.delta is not None else REFERENCE_DELTA
         self._events: list[Event] = []
         self._path = path
         if path is not None:
-            read_ledger(path)
-        granted = {"epsilon": budget.epsilon, "delta": budget.delta, "adjacency": "add-or-remove-one-row", "purpose": purpose}
-        self._write(("run", granted))
+            append_after(path, self.run, lambda records: [self._admitted(records, purpose)])
+        self._delta = self.budget.delta if self.budget.delta is not None else REFERENCE_DELTA
+
+    def _admitted(self, records: list[Record], purpose: str) -> Entry:
+        """The line that reserves the grant; under the file's lock."""
+        self.budget = granted(read_account(records), self.budget)
+        facts = {"epsilon": self.budget.epsilon, "delta": self.budget.delta, "adjacency": "add-or-remove-one-row"}
+        return "run", {**facts, "purpose": purpose}
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -82,7 +82,7 @@ class Ledger:
         if self._delta >= 1 / rows.estimate:
             raise RefusedError(
                 f"delta = {self._delta:g} is not below 1 / rows (about {1 / rows.estimate:.0e}), which would allow "
-                f"publishing a whole row; leave --delta out to get {default_delta(rows):g}"
+                f"publishing a whole row; use --delta {default_delta(rows):g} or less"
             )
         self._write(("rows", {"rung": rows.rung, "public": rows.public, "delta": self._delta}))
 
@@ -110,7 +110,7 @@ class Ledger:
 
     def _write(self, *records: tuple[str, dict[str, Any]]) -> None:
         if self._path is not None:
-            _append(self._path, self.run, records)
+            append(self._path, self.run, records)
 
 
 def record_asking(path: Path, facts: dict[str, Any]) -> int:
@@ -128,88 +128,52 @@ def record_asking(path: Path, facts: dict[str, Any]) -> int:
     """
     if not path.is_file():
         raise InputError(f"there is no ledger {str(path)!r}; name the one that fit wrote with --ledger")
-    earlier = len([record for record in read_ledger(path) if record["record"] == "asked"])
-    _append(path, secrets.token_hex(8), [("asked", facts)])
+    earlier = 0
+
+    def counted(records: list[Record]) -> list[Entry]:
+        nonlocal earlier
+        earlier = sum(record["record"] == "asked" for record in records)
+        return [("asked", facts)]
+
+    append_after(path, secrets.token_hex(8), counted)
     return earlier
 
 
-def _append(path: Path, run: str, records: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    """Write records at the end of the chain and wait until they are on disk."""
-    try:
-        with path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            whole, broken = _whole_lines(file.read())
-            if broken:  # a line cut off by a crash: its charge never took effect
-                file.truncate(whole[-1][1] if whole else 0)
-            previous = str(_parse(whole[-1][0], len(whole), path)["hash"]) if whole else GENESIS
-            for record, facts in records:
-                time = datetime.now(UTC).isoformat(timespec="seconds")
-                line, previous = _seal({"record": record, "run": run, "time": time, "previous": previous, **facts})
-                file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        if not whole:
-            _sync_folder(path.parent)
-    except OSError as error:
-        raise InputError(f"cannot write the ledger {str(path)!r}: {error.strerror}") from None
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _seal(body: dict[str, Any]) -> tuple[bytes, str]:
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    return json.dumps({**body, "hash": digest}, sort_keys=True).encode() + b"\n", digest
-
-
-def _whole_lines(content: bytes) -> tuple[list[tuple[bytes, int]], bool]:
-    """Lines with the offset after each, and whether an unfinished one follows."""
-    lines, start = [], 0
-    while (end := content.find(b"\n", start)) >= 0:
-        lines.append((content[start:end], end + 1))
-        start = end + 1
-    return lines, start < len(content)
-
-
-def _parse(line: bytes, number: int, path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-        if isinstance(record["hash"], str) and isinstance(record["record"], str):
-            return dict(record)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise InputError(f"the ledger {str(path)!r} is damaged at line {number}; restore it from a backup") from None
-
-
-def read_ledger(path: Path) -> list[dict[str, Any]]:
-    """All records of a ledger file, oldest first, after checking the chain.
-
-    Args:
-        path: The file; one that does not exist is an empty history.
+def check_admission(path: Path, budget: Budget) -> None:
+    """Refuse early, before a table is read, a run that the data set's total does not carry; writes nothing.
 
     Raises:
-        InputError: The file cannot be read, or a line was changed or taken out.
+        InputError: The history cannot be read.
+        RefusedError: It would not fit.
     """
-    if not path.exists():
-        return []
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            lines, _ = _whole_lines(file.read())
-    except OSError as error:
-        raise InputError(f"cannot read the ledger {str(path)!r}: {error.strerror}") from None
-    records, previous = [], GENESIS
-    for number, (line, _) in enumerate(lines, start=1):
-        record = _parse(line, number, path)
-        claimed = record.pop("hash")
-        if record.get("previous") != previous or _seal(record)[1] != claimed:
-            raise InputError(f"the ledger {str(path)!r} was altered at line {number}; restore it from a backup")
-        previous = claimed
-        records.append(record)
-    return records
+    granted(read_account(read_ledger(path)), budget)
+
+
+def set_total(path: Path, *, epsilon: float, delta: float, name: str | None = None) -> Account:
+    """Put a total in force for the data set that a ledger stands for; the file is made where it is missing.
+
+    Args:
+        path: The ledger.
+        epsilon: For all runs together.
+        delta: For all runs together.
+        name: Of the data set; by default the one it had.
+
+    Returns:
+        The account with the new total. One that is already exceeded admits nothing.
+
+    Raises:
+        InputError: Impossible figures, or an unusable file.
+    """
+    found: list[Account] = []
+
+    def decide(records: list[Record]) -> list[Entry]:
+        before = read_account(records)
+        old = before.total
+        dataset = old.dataset if old is not None else secrets.token_hex(16)
+        kept = old.name if old is not None else ""
+        total = Total(epsilon=epsilon, delta=delta, dataset=dataset, name=kept if name is None else name)
+        found.append(Account(total=total, runs=before.runs))
+        return [("budget", asdict(total))]
+
+    append_after(path, secrets.token_hex(8), decide)
+    return found[0]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import ndtri
 
 from synth.errors import AccountingError
-from synth.privacy.randomness import Entropy, rounded_gaussian
+from synth.privacy.randomness import Entropy, bind, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -43,6 +43,7 @@ def noisy_counts(exact_counts: IntArray, *, sigma: float, entropy: Entropy) -> I
     """
     if not np.issubdtype(exact_counts.dtype, np.integer):
         raise AccountingError("counts must be integers before noise is added")
+    bind(entropy, f"{sigma!r} {exact_counts.shape}".encode() + exact_counts.astype(np.int64).tobytes())
     noise = rounded_gaussian(exact_counts.size, sigma, entropy)
     return exact_counts.astype(np.int64) + noise.reshape(exact_counts.shape)
 
@@ -94,6 +95,7 @@ def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fractio
     sound = 0 < epsilon < math.inf and isinstance(sensitivity, Fraction) and sensitivity > 0
     if not sound or not exact_scores or not all(isinstance(s, Fraction) for s in exact_scores):
         raise AccountingError("a choice needs options with exact scores, and a finite epsilon and sensitivity above 0")
+    bind(entropy, repr((exact_scores, sensitivity, epsilon)).encode())
     rate, top = Fraction(epsilon) / (2 * sensitivity), max(exact_scores)
     with mpmath.workdps(_DIGITS):
         weights = [mpmath.exp(mpmath.mpf(q.numerator) / q.denominator) for q in ((s - top) * rate for s in exact_scores)]

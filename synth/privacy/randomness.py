@@ -33,6 +33,13 @@ def os_entropy(n_bytes: int) -> bytes:
     return os.urandom(n_bytes)
 
 
+def bind(entropy: Entropy, exact_question: bytes) -> None:
+    """Make a keyed stream depend on the exact answer and the scale its next bytes are for; other sources are fresh."""
+    absorb = getattr(entropy, "absorb", None)
+    if absorb is not None:
+        absorb(exact_question)
+
+
 def _words(size: int, entropy: Entropy) -> npt.NDArray[np.uint64]:
     return np.frombuffer(entropy(8 * size), dtype=np.uint64)
 

@@ -291,7 +291,7 @@ def _(patch):
 @bug("entity declared but rows protected", "unit")
 def _(patch):
     real = ingest.open_frame
-    patch.setattr("synth.api.open_frame", lambda f, schema, *rest: real(f, replace(schema, entity=None), *rest))
+    patch.setattr("synth.api.open_frame", lambda f, schema, *rest, **more: real(f, replace(schema, entity=None), *rest, **more))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import resource
 import zipfile
 
 import numpy as np
@@ -470,3 +471,15 @@ def test_evaluate_needs_tables_that_match(synth, tmp_path, data, model, frame):
 def test_data_sets_that_are_not_there(synth):
     synth("datasets", "show", "nope").failed(2, "known are")
     synth("datasets", "path", "randhie", "--part", "nope").failed(2, "no part 'nope'")
+
+
+def test_a_full_disk_is_said_and_nothing_half_written_stays(synth, tmp_path, model):
+    """A limit on file sizes acts like a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        result = synth("sample", model, "-n", 2000, "-o", tmp_path / "s.csv", "-q")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    result.failed(2, "free space")
+    assert os.listdir(tmp_path) == []

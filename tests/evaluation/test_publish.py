@@ -13,7 +13,7 @@ from evaluation.publish import Published, publish, recorded
 from synth.api import fit
 from synth.errors import InputError, RefusedError
 from synth.privacy.budget import REFERENCE_DELTA
-from synth.privacy.ledger import read_ledger
+from synth.privacy.chain import read_ledger
 from synth.release import Release
 from synth.schema import Schema
 

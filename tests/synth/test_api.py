@@ -11,7 +11,9 @@ import pytest
 from synth.api import fit, learnt_facts, load, read_schema
 from synth.errors import InputError, RefusedError, SchemaError
 from synth.models.independent import Independent
-from synth.privacy.ledger import read_ledger
+from synth.privacy.chain import read_ledger
+from synth.privacy.keyed import write_noise_key
+from synth.privacy.ledger import set_total
 from synth.schema import Column, Kind, Schema, undeclared
 from synth.schema_toml import schema_to_toml
 
@@ -140,6 +142,33 @@ def test_all_noise_is_drawn_from_the_operating_system(monkeypatch):
     release = fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", seed=3)
     assert sum(drawn) >= 8 * release.codec.domain.width
     assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+
+
+def test_the_holder_of_a_noise_key_repeats_a_fit_and_nobody_else(tmp_path):
+    """Also with DP-SGD; another seed, delta or table gets other noise, and the key is written nowhere."""
+    write_noise_key(tmp_path / "k")
+    secret = (tmp_path / "k").read_text().strip()
+    small = {"warm_start": False, "steps": 3, "batch_size": 64}
+    common = {"epsilon": 3.0, "schema": DECLARED, "model": "dpvae", "options": small, "noise_key": tmp_path / "k"}
+    made = []
+    for n, change in enumerate(({}, {}, {"seed": 1}, {"seed": 2}, {"delta": 1e-6}, {"ledger": tmp_path / "l2"})):
+        set_total(tmp_path / "l2", epsilon=50, delta=2e-6)
+        release = fit(rows(), **(common | {"ledger": tmp_path / "l"} | change))
+        made.append(release.save(tmp_path / f"m{n}").read_bytes())
+        assert "holder of a 256-bit key" in release.receipt.noise_grade
+    assert made[0] == made[1]
+    assert len(set(made)) == 5
+    changed = fit(rows().iloc[1:], **common).save(tmp_path / "m9").read_bytes()
+    assert changed not in made
+    for path in tmp_path.iterdir():
+        content = path.read_bytes()
+        if path.name != "k":
+            assert secret.encode() not in content
+            assert bytes.fromhex(secret) not in content
+    with zipfile.ZipFile(tmp_path / "m0") as file:
+        members = b"".join(file.read(name) for name in file.namelist())
+    assert secret.encode() not in members
+    assert bytes.fromhex(secret) not in members
 
 
 def test_interruptions_keep_their_charges(tmp_path, monkeypatch):

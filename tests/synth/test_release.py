@@ -2,7 +2,10 @@
 
 import contextlib
 import json
+import multiprocessing
 import pickle
+import re
+import resource
 import zipfile
 
 import numpy as np
@@ -126,6 +129,10 @@ HOSTILE = {
     "no json": lambda m: {**m, "schema.json": b"\xff"},
     "deep json": lambda m: {**m, "encoders.json": "[" * 100_000},
     "list": lambda m: {**m, "manifest.json": "[]"},
+    "not a number": lambda m: {**m, "receipt.json": re.sub(rb'"epsilon": [0-9.]+', b'"epsilon": NaN', m["receipt.json"])},
+    "version 0": lambda m: manifest(m, version=0),
+    "version true": lambda m: manifest(m, version=True),
+    "endless sample": lambda m: {**m, "receipt.json": re.sub(rb'"rows": \d+', b'"rows": 1' + b"0" * 12, m["receipt.json"])},
 }
 
 
@@ -137,9 +144,52 @@ def test_hostile_artifacts_are_refused(harm, members, tmp_path):
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(members, tmp_path, monkeypatch):
-    monkeypatch.setattr("synth.release.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("synth.release.MAX_JSON", 1 << 20)
     with pytest.raises(ArtifactError, match="unpacks to more"):
         load(write(tmp_path / "m.synth", {**members, "schema.json": b" " * (2 << 20)}))
+    with pytest.raises(ArtifactError, match="unpacks to more"):
+        load(write(tmp_path / "m.synth", {**members, "weights.safetensors": b" " * (64 << 20)}))
+
+
+def test_other_packings_are_refused(members, tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.synth", "w", zipfile.ZIP_LZMA) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    with pytest.raises(ArtifactError, match="packed in a way"):
+        load(tmp_path / "m.synth")
+
+
+def test_older_versions_are_brought_up_step_by_step(members, tmp_path, monkeypatch):
+    """Two steps: the first takes back what the second expects to be gone."""
+
+    def first(texts):
+        return texts | {"manifest.json": texts["manifest.json"] | {"model": texts["manifest.json"]["name"]}}
+
+    def second(texts):
+        return texts | {"manifest.json": texts["manifest.json"] | {"options": {}}}
+
+    old = {key: value for key, value in json.loads(members["manifest.json"]).items() if key not in ("model", "options")}
+    written = write(tmp_path / "m.synth", {**members, "manifest.json": json.dumps(old | {"name": "independent"})})
+    with pytest.raises(ArtifactError):
+        load(written)
+    monkeypatch.setattr("synth.release.VERSION", 3)
+    monkeypatch.setattr("synth.release.MIGRATIONS", {1: first, 2: second})
+    assert load(written).model == "independent"
+
+
+def test_parts_that_do_not_fit_together_are_said(release):
+    from dataclasses import replace
+
+    from synth.models.base import Fitted
+
+    for tensors in ({}, {"one_way": np.ones(3)}):
+        changed = replace(release, fitted=Fitted(tensors, {}))
+        with pytest.raises(ArtifactError, match="do not fit together"):
+            changed.sample(5, seed=1)
+    age, *rest = release.codec.columns
+    broken = replace(release, codec=replace(release.codec, columns=(replace(age, weights=()), *rest)))
+    with pytest.raises(ArtifactError, match="do not fit together"):
+        broken.sample(5, seed=1)
 
 
 def test_what_is_no_zip_is_no_model(tmp_path):
@@ -177,6 +227,38 @@ def test_a_failed_save_leaves_nothing_behind(release, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk"):
         release.save(tmp_path / "m.synth")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(release, tmp_path):
+    """A limit on file sizes acts like a full disk."""
+    (tmp_path / "m.synth").write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            release.save(tmp_path / "m.synth")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def _save(release, path, times):
+    for _ in range(times):
+        release.save(path)
+
+
+def test_processes_that_write_one_output_leave_a_whole_one(release, tmp_path):
+    path, fork = tmp_path / "m.synth", multiprocessing.get_context("fork")
+    whole = release.save(path).read_bytes()
+    workers = [fork.Process(target=_save, args=(release, path, 20)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    while any(worker.is_alive() for worker in workers):
+        assert path.read_bytes() == whole
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["m.synth"]
 
 
 @pytest.mark.slow

@@ -29,11 +29,12 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
         seed=0,
         delimiter=";",
         encoding="x",
+        noise_key="k",
     )
     runner.fit_config(config, tmp_path, progress)
     assert asked == {
         "data": "a.csv", "epsilon": 1.0, "delta": 1e-6, "schema": "s", "model": "dpgan", "options": {"steps": 1}, "seed": 0,
-        "ledger": tmp_path, "progress": progress, "delimiter": ";", "encoding": "x",
+        "ledger": tmp_path, "noise_key": "k", "progress": progress, "delimiter": ";", "encoding": "x",
     }  # fmt: skip
     assert set(asked) == set(inspect.signature(fit).parameters)
 
@@ -45,6 +46,7 @@ def test_silence_takes_the_defaults_of_fit(asked, tmp_path):
     assert asked["encoding"] == defaults["encoding"]
     assert asked["seed"] is defaults["seed"] is None
     assert asked["delta"] is defaults["delta"] is None
+    assert asked["noise_key"] is defaults["noise_key"] is None
 
 
 @pytest.mark.parametrize("config", [FitConfig(), FitConfig(data="a"), FitConfig(epsilon=1.0)])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
 from synth.models.measured.denoise import denoise
 from synth.models.measured.evidence import Evidence, Table, as_tables
@@ -29,6 +30,8 @@ Draw = Callable[[int, np.random.Generator], Tensor]
 
 INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
+MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
+MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 MEASURED_SHARE = 0.95  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
 
@@ -173,8 +176,16 @@ def finish(
 
 
 def coarse_domain(fitted: Fitted, domain: Domain) -> Domain:
-    """The domain that rows are drawn on."""
+    """The domain that rows are drawn on.
+
+    Raises:
+        ArtifactError: A changed file asks for a net, or for draws, beyond what any model of ours has.
+    """
     sizes = tuple(int(g.max()) + 1 for g in np.split(fitted.tensors["groups"], domain.offsets[1:]))
+    draws = fitted.facts["draws_per_row"]
+    wide = sum(sizes) > MAX_WIDTH and any(name.startswith("net_") for name in fitted.tensors)
+    if wide or isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
+        raise ArtifactError("the model asks for more memory than any of ours; copy it again, or fit again")
     return Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=tuple(fitted.facts["in_order"]))
 
 

@@ -6,7 +6,7 @@ import pytest
 from synth.api import fit
 from synth.cli.deciding import ledger_of
 from synth.errors import InputError
-from synth.privacy.ledger import read_ledger
+from synth.privacy.chain import read_ledger
 
 
 @pytest.fixture(scope="module")

@@ -58,3 +58,15 @@ def test_inspect_writes_a_page_only_where_asked(call, model, tmp_path):
     assert f"card: {tmp_path / 'c.html'}" in out
     assert call("inspect", model, "--html", tmp_path / "c.html")[0] == 2
     assert call("inspect", model, "--html", tmp_path / "c.html", "--force")[0] == 0
+
+
+def test_a_noise_key_is_made_and_not_shown(tmp_path, capsys):
+    from synth.cli.main import run
+
+    assert run(["noise-key", str(tmp_path / "k")]) == 0
+    secret = (tmp_path / "k").read_text().strip()
+    captured = capsys.readouterr()
+    assert "safe as the table" in captured.out
+    assert secret not in captured.out + captured.err
+    assert run(["noise-key", str(tmp_path / "k")]) == 2
+    assert "never overwritten" in capsys.readouterr().err

@@ -46,6 +46,12 @@ def test_a_choice_counts_as_an_eighth_of_its_squared_epsilon():
         {"type": None},
         {"type": "gaussian", "what": "x", "sigma": 1.0, "free": True},
         {"type": "gaussian"},
+        {"type": "gaussian", "what": "x", "sigma": True},
+        {"type": "gaussian", "what": "x", "sigma": 1e-320},
+        {"type": "gaussian", "what": "x", "sigma": 10**200},
+        {"type": "gaussian", "what": ["x"], "sigma": 1.0},
+        {"type": "gaussian", "what": "x", "target": [["a"]], "sigma": 1.0},
+        {"type": "gaussian", "what": "x", "target": 5, "sigma": 1.0},
     ],
 )
 def test_unknown_events_and_fields_are_refused(facts):

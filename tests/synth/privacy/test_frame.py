@@ -13,9 +13,10 @@ from synth.encoding.hierarchy import level_sizes
 from synth.encoding.rounding import units_of
 from synth.errors import AccountingError, RefusedError
 from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.chain import read_ledger
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.ledger import Ledger, read_ledger
+from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema
 
 N = Column(name="n", kind=Kind.INTEGER, bounds=(0, 9))

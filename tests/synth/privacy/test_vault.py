@@ -15,10 +15,11 @@ from synth.errors import AccountingError, RefusedError
 from synth.privacy import vault
 from synth.privacy.accounting import epsilon_of, gaussian_mu
 from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.chain import read_ledger
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.ledger import Ledger, read_ledger
+from synth.privacy.ledger import Ledger
 from synth.privacy.signs import SignProduct
 from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
 from synth.schema import Column, Kind, Schema

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
 from synth.models.measured import stage
 from synth.models.measured.mixture import MixturePlan
@@ -150,6 +151,12 @@ def finished():
 def test_finished_rows_are_a_function_of_the_generator(finished):
     learnt, fitted, draw = finished
     assert coarse_domain(fitted, DOMAIN) == learnt.groups.domain
+    for facts in ({"draws_per_row": 10**9}, {"draws_per_row": True}, {"draws_per_row": "4"}):
+        with pytest.raises(ArtifactError, match="more memory"):
+            coarse_domain(Fitted(fitted.tensors, fitted.facts | facts), DOMAIN)
+    far = {"groups": fitted.tensors["groups"] + 30_000, "net_bias": np.zeros(3)}
+    with pytest.raises(ArtifactError, match="more memory"):
+        coarse_domain(Fitted(fitted.tensors | far, fitted.facts), DOMAIN)
     one, two, other = (finished_rows(fitted, DOMAIN, draw, 500, np.random.default_rng(s)).codes for s in (1, 1, 2))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
