@@ -10,6 +10,9 @@ VENV ?= .venv
 BIN = "$(VENV)/bin"
 STAMP = $(VENV)/.installed
 
+# two workers with a pool of threads each fight over two cores: ten times slower
+export OMP_NUM_THREADS = 1
+
 .PHONY: demo test slow slow-only browser evidence bench lint types contracts clean
 
 demo: $(STAMP)

@@ -99,7 +99,7 @@ def test_holdout_as_release_scores_the_ceiling_and_is_noted(real: pd.DataFrame, 
 
 def test_copy_is_at_or_above_the_ceiling(copy_report: Report) -> None:
     for score in copy_report.scores:
-        if score.section in ("fidelity", "validity", "utility"):
+        if score.section in ("fidelity", "validity", "utility") and not score.name.startswith("copies_"):
             sign = 1 if score.better == "higher" else -1
             slack = 0.03 if score.name == "detection_auc" else 1e-9
             assert sign * (score.value - score.ceiling) >= -slack, score.name
