@@ -20,8 +20,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from evaluation.attacks.bounds import FPRS, Bound, bound_of
 from evaluation.paid import Grouping, Paid, check_delta, measure
 from evaluation.scores import Score, to_plain
-from synth.errors import InputError, SynthError
-from synth.privacy.budget import REFERENCE_DELTA, Budget
+from synth.errors import InputError
+from synth.privacy.account import Account, read_account
+from synth.privacy.budget import Budget
 from synth.privacy.chain import read_ledger
 from synth.privacy.ledger import Ledger
 from synth.privacy.vault import Measurement
@@ -134,46 +135,20 @@ def publish(
         raise InputError(f"the target {goal!r} is not a column of the release; name one of its columns")
     budget = Budget(epsilon=epsilon, delta=DEFAULT_DELTA if delta is None else delta)
     check_delta(budget.delta or DEFAULT_DELTA, release.receipt.rows)
-    book, outcome = Ledger(budget, ledger, purpose=PURPOSE), "failed"
-    try:
+    book = Ledger(budget, ledger, purpose=PURPOSE)
+    with book.settled():
         paid = measure(real, synthetic, release, book, target=goal, seed=seed)
-        outcome = "done"
-    except KeyboardInterrupt:
-        outcome = "interrupted"
-        raise
-    except SynthError as error:
-        outcome = "refused" if error.exit_code == 3 else "failed"
-        raise
-    finally:
-        book.close(outcome)
-    return describe(paid, release, goal, recorded(read_ledger(ledger)))
+    return describe(paid, release, goal, read_account(read_ledger(ledger)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
-    """What a ledger has granted in all: fits, their repetitions and published reports, whatever became of them."""
-
-    runs: int
-    epsilon: float
-    delta: float
-
-
-def recorded(records: list[dict[str, Any]]) -> Recorded:
-    """Sum up the runs of a ledger; a run that ended before its delta was known counts with the reference."""
-    rows = {record["run"]: record["delta"] for record in records if record["record"] == "rows"}
-    runs = [record for record in records if record["record"] == "run"]
-    deltas = [rows.get(run["run"], run["delta"] if run["delta"] is not None else REFERENCE_DELTA) for run in runs]
-    return Recorded(runs=len(runs), epsilon=math.fsum(run["epsilon"] for run in runs), delta=math.fsum(deltas))
-
-
-def describe(paid: Paid, release: Release, target: str | None, history: Recorded) -> Published:
+def describe(paid: Paid, release: Release, target: str | None, history: Account) -> Published:
     """Turn noisy tables into a report. Post-processing: nothing here sees a real row.
 
     Args:
         paid: Noisy tables.
         release: Their release.
         target: Column that was predicted.
-        history: What the ledger has granted in all.
+        history: All runs of the ledger: fits, their repetitions and published reports, whatever became of them.
     """
     total = max(1.0, float(np.mean([m.counts.sum() for m in paid.singles])))
     names = release.schema.names
@@ -208,9 +183,9 @@ def describe(paid: Paid, release: Release, target: str | None, history: Recorded
         "delta_report": paid.delta,
         "epsilon_total": whole["epsilon"],
         "delta_total": whole["delta"],
-        "runs_recorded": history.runs,
-        "epsilon_recorded": history.epsilon,
-        "delta_recorded": history.delta,
+        "runs_recorded": len(history.runs),
+        "epsilon_recorded": math.fsum(run.epsilon for run in history.runs),
+        "delta_recorded": math.fsum(run.delta for run in history.runs),
         "adjacency": receipt.adjacency,
         "unit": receipt.unit,
     }

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from synth.errors import InputError, SynthError
+from synth.errors import InputError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.ingest import open_frame, read_table
@@ -91,8 +91,7 @@ def fit(
         check_admission(place, budget)
     frame = _frame(data, progress, delimiter, encoding)
     book = Ledger(budget, place)
-    outcome = "failed"
-    try:
+    with book.settled():
         noise = Noise(os_entropy, secrets.randbits(63), FRESH)
         if secret is not None:
             noise = _keyed(secret, frame, _settings(book.budget, declared, model, synthesizer, seed))
@@ -106,17 +105,8 @@ def fit(
         progress.spent(book.spent())
         progress.phase("checking the account")
         receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise.grade)
-        outcome = "done"
         filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
         return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt)
-    except KeyboardInterrupt:
-        outcome = "interrupted"
-        raise
-    except SynthError as error:
-        outcome = "refused" if error.exit_code == 3 else "failed"
-        raise
-    finally:
-        book.close(outcome)
 
 
 class Noise(NamedTuple):

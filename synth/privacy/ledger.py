@@ -8,11 +8,13 @@ same rows names the same file. Where its owner set a total, a run is admitted on
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from synth.errors import InputError, RefusedError
+from synth.errors import InputError, RefusedError, SynthError
 from synth.privacy.account import Account, Total, granted, read_account
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import REFERENCE_DELTA, Budget, RowCount, calibration_delta, default_delta
@@ -107,6 +109,22 @@ class Ledger:
     def close(self, outcome: str) -> None:
         """Note how the run ended; the charges stand whatever the outcome."""
         self._write(("end", {"outcome": outcome}))
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Close the run when the block ends, with the outcome that its end shows: done, interrupted, refused or failed."""
+        outcome = "failed"
+        try:
+            yield
+            outcome = "done"
+        except KeyboardInterrupt:
+            outcome = "interrupted"
+            raise
+        except SynthError as error:
+            outcome = "refused" if error.exit_code == 3 else "failed"
+            raise
+        finally:
+            self.close(outcome)
 
     def _write(self, *records: tuple[str, dict[str, Any]]) -> None:
         if self._path is not None:
