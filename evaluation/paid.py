@@ -7,6 +7,7 @@ them, not their number, not their gaps, not their values outside the domain.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -167,6 +168,9 @@ def _range(codec: NumericCodec, bins: IntArray) -> str:
     ends = edges[starts[int(bins[0])]], edges[starts[int(bins[-1]) + 1]]
     if codec.column.kind is Kind.DATETIME:
         return " to ".join(str(np.datetime64(int(end), "s").astype("datetime64[D]")) for end in ends)
+    if codec.column.kind is Kind.INTEGER:  # edges lie between whole numbers
+        first, last = math.ceil(ends[0]), max(math.ceil(ends[0]), math.ceil(ends[1]) - 1)
+        return f"{first}" if first == last else f"{first} to {last}"
     return " to ".join(f"{end:.6g}" for end in ends)
 
 

@@ -12,6 +12,7 @@ from evaluation.inputs import Tables, overlap, row_hashes
 from synth.schema import Schema
 
 MAX_TARGETS = 10_000
+MAX_REFERENCE = 50_000
 CONTROL_TARGETS = 3_000
 CONTROL_ROWS = 10_000
 LEAST_PEOPLE = 10
@@ -96,7 +97,7 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     members = tables.real.iloc[rng.permutation(len(tables.real))[: len(others)]]
     main = Scene(
         release=tables.synthetic,
-        reference=fresh.iloc[:half],
+        reference=fresh.iloc[: min(half, MAX_REFERENCE)],
         members=members,
         others=others,
         fitted=tables.real,
@@ -110,7 +111,7 @@ def set_scenes(tables: Tables, measured: tuple[tuple[str, ...], ...] = (), bound
     aside = replace(
         main,
         release=fresh.iloc[:third],
-        reference=fresh.iloc[third : 2 * third],
+        reference=fresh.iloc[third : third + min(third, MAX_REFERENCE)],
         members=members.iloc[:few],
         others=fresh.iloc[2 * third : 2 * third + few],
         measured=(),

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from evaluation import evaluate
+from evaluation.publish import publish
+from synth.api import fit
 from synth.schema import Column, Kind, Schema
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -93,6 +95,37 @@ def test_it_draws_every_figure_from_a_file_without_a_network(report, proxy, tmp_
         start = document.index(f'id="{key}"')
         assert "main-svg" in document[start : start + 2000], key
     assert "do not publish</title>" in document
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The page that may leave, of a small paid fit."""
+    kinds = {"x": Kind.FLOAT, "z": Kind.FLOAT, "sex": Kind.CATEGORY, "y": Kind.CATEGORY}
+    columns = tuple(
+        Column(name=n, kind=k, bounds=(-5, 5)) if k is Kind.FLOAT
+        else Column(name=n, kind=k, categories=tuple(sorted(simulate(0)[n].unique())))
+        for n, k in kinds.items()
+    )  # fmt: skip
+    schema = Schema(columns=columns, target="y", name="people & <i>places</i>")
+    real, ledger = simulate(0).drop(columns="gap"), tmp_path_factory.mktemp("published") / "ledger.jsonl"
+    release = fit(real, epsilon=2.0, delta=1e-5, schema=schema, model="independent", ledger=ledger)
+    return publish(real, release.sample(seed=1), release, ledger, epsilon=1.0)
+
+
+def test_the_published_page_runs_nothing_and_asks_for_nothing(published, proxy, tmp_path):
+    port, asked = proxy
+    page, paper = tmp_path / "published.html", tmp_path / "published.pdf"
+    page.write_text(published.to_html(), encoding="utf-8")
+    asked.clear()
+    document, console = open_page(page, tmp_path / "profile", port, "--dump-dom")
+    assert console == []
+    assert by_the_page(asked) == []
+    assert "<script" not in document
+    assert "<i>places</i>" not in document
+    assert document.count('class="column"') == 4
+    assert "do not publish" not in document
+    open_page(page, tmp_path / "profile", port, f"--print-to-pdf={paper}", "--no-pdf-header-footer")
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper.read_bytes())) <= 6
 
 
 def test_errors_would_be_seen(proxy, tmp_path):

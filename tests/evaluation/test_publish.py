@@ -135,3 +135,12 @@ def test_an_interruption_and_a_refusal_are_recorded(
         with pytest.raises(type(error)):
             make(real, release)
         assert read_ledger(release[1])[-1]["outcome"] == outcome
+
+
+def test_groups_of_whole_numbers_are_named_by_whole_numbers(real: pd.DataFrame, release: tuple[Release, Path]) -> None:
+    shares = make(real, release).shares
+    labels = shares.loc[shares["Column"] == "age", "Group"]
+    assert all(re.fullmatch(r"\d+( to \d+)?|\(missing\)", label) for label in labels)
+    ends = [[int(part) for part in label.split(" to ")] for label in labels if label != "(missing)"]
+    assert [first[-1] + 1 for first in ends[:-1]] == [following[0] for following in ends[1:]]
+    assert (ends[0][0], ends[-1][-1]) == (0, 120)
