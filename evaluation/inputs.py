@@ -72,6 +72,7 @@ def prepare(
         InputError: Headers differ from the schema, a table has too few rows, a kind is undeclared, the target or a
             group is unknown or the seed is negative.
     """
+    whole, schema = schema, schema.only_modelled()
     loose = [column.name for column in schema.columns if column.kind is None]
     if loose:
         raise InputError(f"column {loose[0]!r} has no kind in the schema; the evaluation needs every kind declared")
@@ -82,12 +83,12 @@ def prepare(
         raise InputError(f"the group {strange[0]!r} is not a column of the schema; name one of its columns")
     if seed < 0:
         raise InputError("the seed must be zero or a positive whole number")
-    plain = _table(real, schema, "the real table")
+    plain = _table(real, whole, "the real table")
     shuffle = np.random.default_rng([_OWN, seed, 0])
     return Tables(
         real=plain,
-        holdout=None if holdout is None else _table(holdout, schema, "the holdout table"),
-        synthetic=_table(synthetic, schema, "the synthetic table"),
+        holdout=None if holdout is None else _table(holdout, whole, "the holdout table"),
+        synthetic=_table(synthetic, whole, "the synthetic table"),
         permuted=pd.DataFrame({name: shuffle.permutation(plain[name].to_numpy()) for name in plain.columns}),
         schema=schema,
         target=target if target is not None else schema.target,

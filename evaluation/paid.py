@@ -111,7 +111,7 @@ def measure(
     rows = RowCount(estimate=receipt.rows, rung=receipt.rung, highest=receipt.rung, public=receipt.rows_public)
     ledger.set_rows(rows)
     table = frame.encode(codec, rows, ())
-    names = release.schema.names
+    names = release.codec.domain.names
     groupings, coarse = (
         {c.column.name: group_codes(c, codes[:, j], most) for j, c in enumerate(release.codec.columns)}
         for most in (SINGLE_GROUPS, PAIR_GROUPS)
@@ -183,7 +183,7 @@ def _pairs(names: tuple[str, ...], target: str | None, seed: int) -> list[tuple[
 
 
 def _code_names(release: Release, target: str | None) -> tuple[str, ...]:
-    codec = release.codec.columns[release.schema.index(str(target))]
+    codec = release.codec.of(str(target))
     return code_names(codec) if isinstance(codec, CategoryCodec) else ()
 
 
@@ -197,7 +197,7 @@ def _predictions(
     """
     if target is None:
         return None
-    codec = release.codec.columns[release.schema.index(target)]
+    codec = release.codec.of(target)
     if not isinstance(codec, CategoryCodec) or not 2 <= len(codec.categories) <= MAX_CLASSES:
         return None
     if len(release.schema.names) < 2:

@@ -96,7 +96,7 @@ def fit(
         if secret is not None:
             noise = _keyed(secret, frame, _settings(book.budget, declared, model, synthesizer, seed))
         rows = open_frame(frame, declared, book, entropy=noise.entropy)
-        known = rows.schema
+        known = rows.whole
         del frame, data
         table, codec = prepare(rows, progress)
         del rows

@@ -25,6 +25,7 @@ import safetensors.numpy
 
 from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
+from synth.encoding.regenerate import Regeneration
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.models.base import Fitted
 from synth.receipt import Receipt
@@ -43,6 +44,7 @@ MAX_RATIO = 300  # unpacked over packed, beyond the size of one JSON member
 MAX_ROWS = 10**9  # default size of a sample
 FAULTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
 BLOCK = 16_384  # rows per random stream; rows do not depend on how many are asked for
+FRESH_STREAM = (2**32 - 1, 1)  # of values that are made anew; no block has that number
 
 
 # from version to the next: a function of the parsed JSON members, applied in turn until VERSION is reached
@@ -101,7 +103,8 @@ class Release:
 
         blocks = list(self.sample_blocks(num_rows, seed=seed))
         if not blocks:
-            return self._decoded(np.empty((0, len(self.codec.columns)), dtype=np.int32), np.random.default_rng(0))
+            none = np.empty((0, len(self.codec.columns)), dtype=np.int32)
+            return self._decoded(none, np.random.default_rng(0), Regeneration(self.schema, np.random.SeedSequence(0)), 0)
         return pd.concat(blocks, ignore_index=True)
 
     def sample_blocks(self, num_rows: int | None = None, *, seed: int | None = None) -> Iterator[pd.DataFrame]:
@@ -111,6 +114,7 @@ class Release:
             raise InputError(f"the number of rows must not be negative, not {total}")
         root = np.random.SeedSequence(seed)
         synthesizer = make_synthesizer(self.model, self.options)
+        fresh = Regeneration(self.schema, np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM))
         for block, start in enumerate(range(0, total, BLOCK)):
             stream = np.random.SeedSequence(root.entropy, spawn_key=(block,))
             rng = np.random.Generator(np.random.Philox(stream))
@@ -118,11 +122,13 @@ class Release:
                 codes = synthesizer.sample(self.fitted, self.codec.domain, BLOCK, rng).codes
             except FAULTS as error:
                 raise _misfit(error) from error
-            yield self._decoded(codes, rng).iloc[: min(BLOCK, total - start)]
+            yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
 
-    def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator) -> pd.DataFrame:
+    def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, fresh: Regeneration, keep: int) -> pd.DataFrame:
         try:
-            return self.codec.decode(codes, rng)
+            return self.codec.decode(codes, rng, fresh.take(keep), keep)
+        except SynthError:
+            raise
         except FAULTS as error:
             raise _misfit(error) from error
 

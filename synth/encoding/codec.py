@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from synth.encoding.category import CategoryCodec
@@ -25,7 +26,7 @@ _CODECS: dict[str, Callable[[Column, dict[str, Any]], ColumnCodec]] = {
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """Column codecs in schema order."""
+    """Codecs of the columns that are learnt, in schema order."""
 
     schema: Schema
     columns: tuple[ColumnCodec, ...]
@@ -34,19 +35,36 @@ class Codec:
     def domain(self) -> Domain:
         """Names and code counts."""
         return Domain(
-            names=self.schema.names,
+            names=tuple(c.column.name for c in self.columns),
             sizes=tuple(c.size for c in self.columns),
             target=self.schema.target,
             in_order=tuple(_in_order(c) for c in self.columns),
         )
 
-    def decode(self, codes: CodeArray, rng: np.random.Generator) -> pd.DataFrame:
-        """Codes, shape (n, d), to a frame with the dtypes of the schema."""
-        data = {}
-        for j, codec in enumerate(self.columns):
-            cells = codec.decode(codes[:, j].astype(np.int64), rng)
-            data[codec.column.name] = typed(pd.Series(cells), codec.column)
-        return pd.DataFrame(data)
+    def of(self, name: str) -> ColumnCodec:
+        """Codec of a column that is learnt."""
+        return next(c for c in self.columns if c.column.name == name)
+
+    def decode(
+        self,
+        codes: CodeArray,
+        rng: np.random.Generator,
+        fresh: Mapping[str, npt.NDArray[np.object_]] | None = None,
+        keep: int | None = None,
+    ) -> pd.DataFrame:
+        """Codes, shape (n, d), to a frame with the dtypes of the schema.
+
+        Args:
+            codes: Of the columns that are learnt.
+            rng: For values inside bins.
+            fresh: Values of the columns that are made anew, each of shape (keep,).
+            keep: Rows of the frame, which are the same whatever their number; all by default.
+        """
+        cells: dict[str, npt.NDArray[Any]] = {
+            codec.column.name: codec.decode(codes[:, j].astype(np.int64), rng)[:keep] for j, codec in enumerate(self.columns)
+        }
+        cells |= fresh or {}
+        return pd.DataFrame({c.name: typed(pd.Series(cells[c.name]), c) for c in self.schema.columns if c.name in cells})
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain types."""
@@ -59,9 +77,10 @@ class Codec:
         Raises:
             ArtifactError: Unknown codec, or not one per column.
         """
-        if len(facts) != len(schema.columns) or any(f.get("codec") not in _CODECS for f in facts):
+        columns = schema.modelled
+        if len(facts) != len(columns) or any(f.get("codec") not in _CODECS for f in facts):
             raise ArtifactError("the model's encoders do not match its schema")
-        pairs = zip(schema.columns, facts, strict=True)
+        pairs = zip(columns, facts, strict=True)
         return Codec(schema, tuple(_CODECS[f["codec"]](column, f) for column, f in pairs))
 
 

@@ -188,14 +188,15 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the data") -> pd.D
 
     Numbers and datetimes become float64 (seconds since 1970 for datetimes), everything else object texts
     (``"True"``/``"False"`` for booleans) with ``None`` where missing. Used by the evaluation, so that real,
-    held-out and synthetic rows are compared on the same footing whatever file they came from.
+    held-out and synthetic rows are compared on the same footing whatever file they came from. Columns whose values are
+    made anew are left out.
 
     Raises:
         InputError: The header does not match the schema.
     """
     check_header([str(c) for c in frame.columns], schema, what)
     out: dict[str, npt.NDArray[np.generic]] = {}
-    for column in schema.columns:
+    for column in schema.modelled:
         series = frame[column.name]
         if column.kind is not None and column.kind.is_numeric:
             values = numbers(series, column, schema.missing)

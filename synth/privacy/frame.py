@@ -29,15 +29,22 @@ FloatArray = npt.NDArray[np.float64]
 
 
 class PrivateFrame(Sealed):
-    """Raw cells behind a ledger."""
+    """Raw cells behind a ledger.
 
-    __slots__ = ("__entropy", "__frame", "ledger", "schema")
+    Attributes:
+        whole: The schema of the table.
+        schema: The part of it that is learnt.
+        ledger: Of this run.
+    """
+
+    __slots__ = ("__entropy", "__frame", "ledger", "schema", "whole")
 
     def __init__(self, frame: pd.DataFrame, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
-        """Take rows in. ``frame`` has exactly the schema's columns."""
-        self.__frame = frame
+        """Take rows in. ``frame`` has the schema's columns; those that are made anew are not kept."""
+        self.whole = schema
+        self.schema = schema.only_modelled()
+        self.__frame = frame[list(self.schema.names)]
         self.__entropy = entropy
-        self.schema = schema
         self.ledger = ledger
 
     def noisy_row_count(self, *, sigma: float) -> int:

@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from synth.encoding.regenerate import check_providers
 from synth.encoding.values import check_header, numbers
-from synth.errors import InputError
+from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
@@ -176,5 +177,27 @@ def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, en
             f"the schema declares the entity column {schema.entity!r}, but this version protects single rows only; "
             "keep one row per person and take 'entity' out of the schema"
         )
-    renamed = frame.set_axis(names, axis=1)[list(schema.names)].reset_index(drop=True)
+    check_learnable(schema)
+    renamed = frame.set_axis(names, axis=1)[[c.name for c in schema.modelled]].reset_index(drop=True)
     return PrivateFrame(renamed, schema, ledger, entropy)
+
+
+def check_learnable(schema: Schema) -> None:
+    """Refuse what no model can learn, before anything is spent.
+
+    Raises:
+        SchemaError: Free text, nothing to learn at all, or values that cannot be made.
+    """
+    text = next((c.name for c in schema.columns if c.kind is Kind.TEXT), None)
+    if text is not None:
+        raise SchemaError(
+            f"column {text!r} is free text, which cannot be learnt privately: drop it, or declare it as kind pii (made by "
+            "Faker), identifier (made from a pattern) or category (values that many rows share)"
+        )
+    if not schema.modelled:
+        raise SchemaError("all columns are identifiers or personal data, so there is nothing to learn; add other columns")
+    if schema.target is not None and schema.target not in {c.name for c in schema.modelled}:
+        raise SchemaError(
+            f"the target {schema.target!r} is made anew for each row, so nothing predicts it; name another target"
+        )
+    check_providers(schema)

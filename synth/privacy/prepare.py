@@ -63,7 +63,9 @@ def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Code
     for column in columns:
         found = numeric.get(column.name) or categorical.get(column.name)
         codecs.append(found if found is not None else closed_codec(column))
-    codec = Codec(declared.with_columns(tuple(c.column for c in codecs)), tuple(codecs))
+    complete = {c.column.name: c.column for c in codecs}
+    whole = frame.whole.with_columns(tuple(complete.get(c.name, c) for c in frame.whole.columns))
+    codec = Codec(whole, tuple(codecs))
     progress.phase("encoding")
     progress.spent(frame.ledger.spent())
     return frame.encode(codec, rows, [*tables, *more]), codec

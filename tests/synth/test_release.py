@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth.api import fit
 from synth.errors import ArtifactError, InputError
 from synth.models.base import Run
 from synth.models.independent import Independent
@@ -23,7 +24,8 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
 from synth.progress import Silent
 from synth.receipt import write_receipt
-from synth.release import MEMBERS, Release, check_writable, load
+from synth.release import BLOCK, MEMBERS, Release, check_writable, load
+from synth.schema import Column, Kind, Schema
 
 
 @pytest.fixture(scope="module")
@@ -285,3 +287,42 @@ def test_open_categories_that_named_nothing_are_told(release):
     blind = replace(release, codec=Codec(Schema(columns=(column,)), (open_codec(column, ()),)))
     assert ["'diagnosis'" in note for note in blind.notes()] == [True]
     assert replace(blind, codec=Codec(Schema(columns=(column,)), (open_codec(column, ("a",)),))).notes() == []
+
+
+def test_identifiers_are_never_read_and_come_out_anew():
+    """The rows hold other identifiers; blocks join without a repetition; nothing is charged for them."""
+    n = 400
+    frame = pd.DataFrame({"key": [f"SECRET{i}" for i in range(n)], "a": [i % 3 for i in range(n)], "who": ["Ada"] * n})
+    schema = Schema(
+        columns=(
+            Column(name="key", kind=Kind.IDENTIFIER, pattern=r"P\d{6}", unique=True),
+            Column(name="a", kind=Kind.INTEGER, bounds=(0, 2), nullable=False),
+            Column(name="who", kind=Kind.PII, faker="first_name"),
+        ),
+        public_rows=n,
+    )
+    release = fit(frame, epsilon=1.0, schema=schema, model="independent", seed=0)
+    assert {name for event in release.receipt.events for name in event.get("target", ())} == {"a"}
+    rows = release.sample(BLOCK + 10, seed=1)
+    assert list(rows.columns) == ["key", "a", "who"]
+    assert rows["key"].is_unique
+    assert rows["key"].str.fullmatch(r"P\d{6}").all()
+    assert rows["who"].nunique() > 100
+    assert rows.head(50).equals(release.sample(50, seed=1))
+    assert release.sample(0).dtypes.equals(rows.dtypes)
+
+
+def test_what_cannot_be_learnt_is_refused_before_anything_is_spent():
+    frame = pd.DataFrame({"a": ["1"], "note": ["x"]})
+    number = Column(name="a", kind=Kind.INTEGER)
+    for second, match in (
+        (Column(name="note", kind=Kind.TEXT), "free text, which cannot be learnt"),
+        (Column(name="note", kind=Kind.PII, faker="nope"), "no provider 'nope'"),
+    ):
+        with pytest.raises(InputError, match=match):
+            fit(frame, epsilon=1.0, schema=Schema(columns=(number, second)))
+    made = Column(name="note", kind=Kind.IDENTIFIER)
+    with pytest.raises(InputError, match="nothing to learn"):
+        fit(frame[["note"]], epsilon=1.0, schema=Schema(columns=(made,)))
+    with pytest.raises(InputError, match="target 'note' is made anew"):
+        fit(frame, epsilon=1.0, schema=Schema(columns=(number, made), target="note"))
