@@ -12,7 +12,7 @@ import pandas as pd
 
 from synth.encoding.category import CategoryCodec
 from synth.encoding.numeric import NumericCodec
-from synth.encoding.values import booleans, numbers, texts
+from synth.encoding.values import TextArray, booleans, distinct, numbers, texts
 from synth.errors import ArtifactError
 from synth.schema import Column, Kind, Schema
 from synth.table import CodeArray, Domain
@@ -94,7 +94,15 @@ def encode_column(series: pd.Series, codec: ColumnCodec, missing: tuple[str, ...
     """Codes of raw cells, shape (n,)."""
     if isinstance(codec, NumericCodec):
         return codec.encode(numbers(series, codec.column, missing)).astype(np.int32)
-    return codec.encode(category_texts(series, codec.column, missing)).astype(np.int32)
+    found, place = category_cells(series, codec.column, missing)
+    codes = codec.encode(np.array([*found, None], dtype=object)).astype(np.int32)  # a place of -1 means missing
+    return codes[place]
+
+
+def category_cells(series: pd.Series, column: Column, missing: tuple[str, ...]) -> tuple[TextArray, npt.NDArray[np.int64]]:
+    """Texts of a categorical column that occur, and the place of each row's among them; -1 where missing."""
+    found, place = distinct(series)
+    return category_texts(found, column, missing), place
 
 
 def category_texts(series: pd.Series, column: Column, missing: tuple[str, ...]) -> Any:

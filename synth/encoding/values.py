@@ -19,6 +19,7 @@ from synth.schema import Column, Kind, Schema
 
 FloatArray = npt.NDArray[np.float64]
 TextArray = npt.NDArray[np.object_]
+IntArray = npt.NDArray[np.int64]
 
 TRUE_TEXTS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 FALSE_TEXTS = frozenset({"false", "f", "no", "n", "0", "0.0"})
@@ -111,6 +112,26 @@ def _per_category(series: pd.Series, read: Callable[[pd.Series], npt.NDArray[Any
     """Read each distinct cell of a dictionary-encoded column once."""
     values = read(pd.Series(series.cat.categories))
     return np.append(values, np.array([gap], dtype=values.dtype))[series.cat.codes.to_numpy()]
+
+
+def distinct(series: pd.Series) -> tuple[pd.Series, IntArray]:
+    """Cells to read instead of all of them, and the place of each row's among them; -1 for a gap.
+
+    Equal cells of a dictionary, of numbers or of times are read once. Other objects are not looked up in tables, which would
+    mix ``1`` and ``True``.
+
+    Args:
+        series: Raw cells, shape (n,).
+
+    Returns:
+        At most n cells, and places of shape (n,).
+    """
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return pd.Series(series.cat.categories), np.asarray(series.cat.codes, dtype=np.int64)
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "biufM":
+        found, place = np.unique(series.to_numpy(), return_inverse=True)
+        return pd.Series(found), place.astype(np.int64)
+    return series.reset_index(drop=True), np.arange(len(series), dtype=np.int64)
 
 
 def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatArray:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from synth.encoding.codec import category_texts
+from synth.encoding.codec import category_cells
 from synth.encoding.values import numbers
 from synth.privacy.exact import exact_value_classes, exact_value_counts
 from synth.privacy.prepare import guess_kind
@@ -44,7 +44,7 @@ def _propose(name: str, series: pd.Series) -> Column:
     classes = exact_value_classes(series, DEFAULT_MISSING)
     column = replace(guess_kind(Column(name=name), classes, 0.0), nullable=bool(classes[0]))
     if column.kind is Kind.CATEGORY:
-        values, counts = exact_value_counts(category_texts(series, column, DEFAULT_MISSING))
+        values, counts = exact_value_counts([category_cells(series, column, DEFAULT_MISSING)])
         named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)
         if values and len(named) == len(values) <= MAX_LISTED:
             return replace(column, categories=tuple(named))
@@ -102,9 +102,10 @@ def check_schema(frame: pd.DataFrame, schema: Schema) -> list[Finding]:
                 low, high = column.numeric_bounds()
                 outside += int(((values < low) | (values > high)).sum())
         elif column.kind is Kind.BOOLEAN or column.categories is not None:
-            cells = category_texts(series, column, schema.missing)
+            found, place = category_cells(series, column, schema.missing)
             domain = {"True", "False"} if column.kind is Kind.BOOLEAN else set(column.categories or ())
-            known = sum(v is not None and v in domain for v in cells)
+            fits = np.array([*(v is not None and v in domain for v in found), False])  # a place of -1 means missing
+            known = int(fits[place].sum())
             outside = max(len(frame) - known - gone, 0)
         findings.append(
             Finding(column=column.name, outside=outside / n_rows, missing=0.0 if column.nullable else gone / n_rows)

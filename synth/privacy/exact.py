@@ -1,24 +1,31 @@
 """Exact sums over rows, each bounded per row: the private half of every count. Nothing here may leave the core.
 
 One row adds exactly one to exactly one cell of each of these tables, so their L2 sensitivity is 1; of a list of m products of
-signs it moves each by at most one, all of them together by at most sqrt(m).
+signs it moves each by at most one, all of them together by at most sqrt(m). All of them are integers, so sums over chunks of
+rows add up to the same numbers however the rows are cut.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth.encoding.values import TextArray, texts
+from synth.encoding.values import TextArray, distinct, texts
+from synth.errors import AccountingError
+from synth.privacy.codes import Codes
 from synth.privacy.signs import SignProduct
+from synth.privacy.tally import Tally, fused
 from synth.schema import Column, Kind
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Bits = npt.NDArray[np.uint64]
 
 MAX_DIGITS = 6
 VALUE_CLASSES = (
@@ -44,22 +51,34 @@ LOWEST_POWER, HIGHEST_POWER = -20, 62
 FIRST_YEAR, LAST_YEAR = 1800, 2200
 
 
+def exact_sum(parts: Iterable[IntArray]) -> IntArray:
+    """Sum of the same table over chunks of rows, at least one."""
+    whole: IntArray | None = None
+    for part in parts:
+        whole = part.copy() if whole is None else whole + part
+    if whole is None:
+        raise AccountingError("rows come in at least one chunk")
+    return whole
+
+
 def exact_value_classes(series: pd.Series, missing: tuple[str, ...]) -> IntArray:
     """Cells per class of ``VALUE_CLASSES``, shape (classes,)."""
-    cells = texts(series, missing)
-    codes, values = pd.factorize(pd.Series(cells, dtype=object))
+    found, place_of = distinct(series)
+    codes, values = pd.factorize(pd.Series(texts(found, missing), dtype=object))
     spelled = pd.Series(values, dtype=object).astype(str)
     place = {name: i for i, name in enumerate(VALUE_CLASSES)}
-    kinds = np.full(len(values), place["text"])
+    kinds = np.full(len(values) + 1, place["text"])
+    known = kinds[:-1]
+    kinds[-1] = place["missing"]
     for name, pattern in (("float", _FLOAT), ("boolean", _BOOLEAN), ("datetime", _DATETIME), ("date", _DATE)):
-        kinds[spelled.str.fullmatch(pattern).to_numpy(dtype=bool)] = place[name]
+        known[spelled.str.fullmatch(pattern).to_numpy(dtype=bool)] = place[name]
     digits = spelled.str.fullmatch(_DECIMAL).to_numpy(dtype=bool)
     if digits.any():
         count = spelled[digits].str.rstrip("0").str.split(".").str[1].str.len().to_numpy(dtype=np.int64)
-        kinds[digits] = np.where(count <= MAX_DIGITS, place["integer"] + count, place["float"])
-    kinds[spelled.str.fullmatch(_INTEGER).to_numpy(dtype=bool)] = place["integer"]
-    per_row = np.where(codes < 0, place["missing"], kinds[codes] if len(values) else 0)
-    return np.bincount(per_row, minlength=len(VALUE_CLASSES)).astype(np.int64)
+        known[digits] = np.where(count <= MAX_DIGITS, place["integer"] + count, place["float"])
+    known[spelled.str.fullmatch(_INTEGER).to_numpy(dtype=bool)] = place["integer"]
+    per_cell = np.append(kinds[codes], place["missing"])  # a code or place of -1 means missing
+    return np.bincount(per_cell[place_of], minlength=len(VALUE_CLASSES)).astype(np.int64)
 
 
 def bucket_edges(column: Column) -> FloatArray:
@@ -80,56 +99,110 @@ def exact_histogram(values: FloatArray, edges: FloatArray) -> IntArray:
     return np.bincount(bucket, minlength=len(edges) - 1).astype(np.int64)
 
 
-def exact_value_counts(cells: TextArray) -> tuple[list[str], IntArray]:
-    """Distinct texts and how many rows hold each; missing cells are not counted."""
-    counts = pd.Series(cells, dtype=object).dropna().value_counts()
-    return [str(v) for v in counts.index], np.asarray(counts, dtype=np.int64)
-
-
-def exact_number_counts(values: FloatArray, low: float, step: float) -> tuple[list[float], IntArray]:
-    """Distinct numbers and how many rows hold each; missing ones are not counted.
+def exact_value_counts(chunks: Iterable[tuple[TextArray, IntArray]]) -> tuple[list[str], IntArray]:
+    """Distinct texts, in order, and how many rows hold each; missing cells are not counted.
 
     Args:
-        values: Inside the bounds, shape (n,).
+        chunks: Texts that occur (``None`` where missing, possibly repeated), and the place of each row's among them; -1 for a
+            missing cell.
+    """
+    counts: Counter[str] = Counter()
+    for found, place in chunks:
+        each = np.bincount(place[place >= 0], minlength=len(found))
+        for text, count in zip(found, each.tolist(), strict=True):
+            if text is not None and count:
+                counts[text] += count
+    names = sorted(counts)
+    return names, np.array([counts[name] for name in names], dtype=np.int64)
+
+
+def exact_number_counts(chunks: Iterable[FloatArray], low: float, step: float) -> tuple[list[float], IntArray]:
+    """Distinct numbers, in order, and how many rows hold each; missing ones are not counted.
+
+    Args:
+        chunks: Inside the bounds, shape (n,) each.
         low: Lower bound.
         step: Grid that values are moved onto; 0 for floats, which are taken as they are.
     """
-    known = values[~np.isnan(values)] + 0.0  # -0 and 0 are one value
-    distinct, counts = np.unique(np.rint((known - low) / step) if step else known, return_counts=True)
-    return (low + distinct * step if step else distinct).tolist(), counts.astype(np.int64)
+    found: tuple[FloatArray, IntArray] = np.empty(0), np.empty(0, dtype=np.int64)
+    for values in chunks:
+        known = values[~np.isnan(values)] + 0.0  # -0 and 0 are one value
+        one, counts = np.unique(np.rint((known - low) / step) if step else known, return_counts=True)
+        both, place = np.unique(np.concatenate([found[0], one]), return_inverse=True)
+        whole = np.zeros(len(both), dtype=np.int64)
+        np.add.at(whole, place, np.concatenate([found[1], counts]))
+        found = both, whole
+    distinct_values, exact_counts = found
+    return (low + distinct_values * step if step else distinct_values).tolist(), exact_counts
 
 
-def exact_table(codes: npt.NDArray[np.integer], sizes: tuple[int, ...]) -> IntArray:
-    """Contingency table of code columns, shape ``sizes``."""
-    flat = np.zeros(len(codes), dtype=np.int64)
-    for j, size in enumerate(sizes):
-        flat = flat * size + codes[:, j]
-    return np.bincount(flat, minlength=int(np.prod(sizes))).astype(np.int64).reshape(sizes)
+def exact_table(columns: Sequence[npt.NDArray[np.integer]], sizes: tuple[int, ...]) -> IntArray:
+    """Contingency table of code columns of shape (n,) each; shape ``sizes``."""
+    cells = int(np.prod(sizes))
+    return np.bincount(fused(columns, sizes), minlength=cells).astype(np.int64).reshape(sizes)
 
 
-def exact_products(codes: npt.NDArray[np.integer], products: Sequence[SignProduct]) -> IntArray:
+def exact_tables(codes: Codes, subsets: Sequence[tuple[int, ...]]) -> list[IntArray]:
+    """Contingency tables of several subsets of columns, from one pass over the rows."""
+    tally = Tally(subsets, codes.sizes)
+    for block in codes.blocks(tally.columns):
+        tally.add(block)
+    return tally.tables()
+
+
+def exact_products(codes: Codes, products: Sequence[SignProduct]) -> IntArray:
     """Sum over rows of each product of signs, shape (products,). A row adds -1, 0 or 1 to each."""
-    return np.array([_row_products(codes, product).sum(dtype=np.int64) for product in products], dtype=np.int64)
-
-
-def exact_signed_table(codes: npt.NDArray[np.integer], product: SignProduct, column: int, size: int) -> IntArray:
-    """The same sum over the rows of each code of ``column``, shape (size,). A row adds -1, 0 or 1 to one cell."""
-    signs = _row_products(codes, product)
-    plus, minus = (np.bincount(codes[signs == s, column], minlength=size) for s in (1, -1))
-    return (plus - minus).astype(np.int64)
-
-
-def _row_products(codes: npt.NDArray[np.integer], product: SignProduct) -> npt.NDArray[np.int8]:
-    whole = np.ones(len(codes), dtype=np.int8)
-    for column, signs in zip(product.columns, product.signs, strict=True):
-        whole *= signs[codes[:, column]]
+    used = sorted({j for product in products for j in product.columns})
+    whole = np.zeros(len(products), dtype=np.int64)
+    for block in codes.blocks(used):
+        columns = dict(zip(used, block, strict=True))
+        packed: dict[tuple[int, bytes], tuple[Bits, Bits]] = {}
+        for at, product in enumerate(products):
+            pairs = list(zip(product.columns, product.signs, strict=True))
+            for j, signs in pairs:
+                if (j, signs.tobytes()) not in packed:
+                    packed[j, signs.tobytes()] = _pack(signs < 0, columns[j]), _pack(signs != 0, columns[j])
+            parts = [packed[j, signs.tobytes()] for j, signs in pairs]
+            odd, there = (
+                functools.reduce(np.bitwise_xor, [p[0] for p in parts]),
+                functools.reduce(np.bitwise_and, [p[1] for p in parts]),
+            )
+            whole[at] += _ones(there) - 2 * _ones(odd & there)
     return whole
 
 
-def exact_gap(codes: npt.NDArray[np.integer], guess: FloatArray) -> Fraction:
-    """L1 distance of the table of code columns from a public guess that is rounded to a binary grid.
+def _pack(flags: npt.NDArray[np.bool_], codes: npt.NDArray[np.integer]) -> Bits:
+    """One bit a row, 64 rows a word; bits beyond the last row are 0."""
+    bits = np.packbits(flags[codes])
+    return np.concatenate([bits, np.zeros(-len(bits) % 8, dtype=np.uint8)]).view(np.uint64)
+
+
+def _ones(bits: Bits) -> int:
+    return int(np.bitwise_count(bits).sum(dtype=np.int64))
+
+
+def exact_signed_tables(codes: Codes, queries: Sequence[tuple[SignProduct, int]]) -> list[IntArray]:
+    """For each query, sums of a product of signs over the rows of each code of one more column, shape (size,).
+
+    A row adds -1, 0 or 1 to one cell of each.
+    """
+    used = sorted({j for product, column in queries for j in (*product.columns, column)})
+    whole = [np.zeros(codes.sizes[column], dtype=np.int64) for _, column in queries]
+    for block in codes.blocks(used):
+        columns = dict(zip(used, block, strict=True))
+        for table, (product, column) in zip(whole, queries, strict=True):
+            signs = np.ones(len(block[0]), dtype=np.int8)
+            for j, values in zip(product.columns, product.signs, strict=True):
+                signs *= values[columns[j]]
+            for s in (1, -1):
+                table += s * np.bincount(columns[column][signs == s], minlength=len(table))
+    return whole
+
+
+def exact_gap(exact_counts: IntArray, guess: FloatArray) -> Fraction:
+    """L1 distance of a table from a public guess that is rounded to a binary grid.
 
     In integers throughout, so that one row moves it by at most exactly 1.
     """
     cells = np.rint(guess * GAP_GRID).astype(np.int64)
-    return Fraction(int(np.abs(exact_table(codes, cells.shape) * GAP_GRID - cells).sum()), GAP_GRID)
+    return Fraction(int(np.abs(exact_counts * GAP_GRID - cells).sum()), GAP_GRID)

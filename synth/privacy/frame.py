@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from synth.encoding.axis import Axis, Split, apply_policy, cell_index
-from synth.encoding.codec import Codec, category_texts, encode_column
+from synth.encoding.codec import Codec, ColumnCodec, category_cells, encode_column
 from synth.encoding.hierarchy import level_counts, level_sizes
+from synth.encoding.numeric import NumericCodec
 from synth.encoding.rounding import Units
-from synth.encoding.values import numbers
 from synth.privacy import exact
 from synth.privacy.budget import RowCount
+from synth.privacy.codes import Codes
 from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import named_values, noisy_counts, selection_threshold
 from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.rows import MemoryRows, Rows
 from synth.privacy.sealed import Sealed
 from synth.privacy.vault import Measurement, PrivateTable
 from synth.schema import Column, Schema
+from synth.table import CodeArray
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -37,37 +40,42 @@ class PrivateFrame(Sealed):
         ledger: Of this run.
     """
 
-    __slots__ = ("__entropy", "__frame", "ledger", "schema", "whole")
+    __slots__ = ("__entropy", "__rows", "ledger", "schema", "whole")
 
-    def __init__(self, frame: pd.DataFrame, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
-        """Take rows in. ``frame`` has the schema's columns; those that are made anew are not kept."""
+    def __init__(self, rows: pd.DataFrame | Rows, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
+        """Take rows in, which have the schema's columns. Every answer is a sum over their chunks.
+
+        Columns of a frame that are made anew are not kept.
+        """
         self.whole = schema
         self.schema = schema.only_modelled()
-        self.__frame = frame[list(self.schema.names)]
+        self.__rows: Rows = MemoryRows(rows[list(self.schema.names)]) if isinstance(rows, pd.DataFrame) else rows
         self.__entropy = entropy
         self.ledger = ledger
 
     def noisy_row_count(self, *, sigma: float) -> int:
         """Number of rows, with noise; may be negative."""
         self.ledger.charge(GaussianEvent(what="row count", sigma=sigma))
-        exact_rows = np.array([len(self.__frame)], dtype=np.int64)
+        exact_rows = np.array([sum(self.__rows.exact_sizes())], dtype=np.int64)
         return int(noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)[0])
 
     def noisy_value_classes(self, name: str, *, sigma: float) -> IntArray:
         """How many cells look like each of ``exact.VALUE_CLASSES``."""
         self.ledger.charge(GaussianEvent(what="kind of column", target=(name,), sigma=sigma))
-        exact_counts = exact.exact_value_classes(self.__frame[name], self.schema.missing)
+        cells = self.__rows.cells(name)
+        exact_counts = exact.exact_sum(exact.exact_value_classes(part, self.schema.missing) for part in cells)
         return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
 
     def noisy_magnitudes(self, column: Column, *, sigma: float) -> IntArray:
         """How many values fall in each of the fixed buckets of ``exact.bucket_edges``."""
         self.ledger.charge(GaussianEvent(what="bounds", target=(column.name,), sigma=sigma))
-        values = numbers(self.__frame[column.name], column, self.schema.missing)
-        exact_counts = exact.exact_histogram(values, exact.bucket_edges(column))
+        edges, chunks = exact.bucket_edges(column), self.__rows.numbers(column, self.schema.missing)
+        exact_counts = exact.exact_sum(exact.exact_histogram(values, edges) for values in chunks)
         return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
 
-    def _values(self, column: Column, axis: Axis) -> FloatArray:
-        return apply_policy(numbers(self.__frame[column.name], column, self.schema.missing), axis, column.policy)
+    def _values(self, column: Column, axis: Axis) -> Iterator[FloatArray]:
+        for values in self.__rows.numbers(column, self.schema.missing):
+            yield apply_policy(values, axis, column.policy)
 
     def named_numbers(self, column: Column, axis: Axis, *, sigma: float, delta: float) -> dict[float, int]:
         """Single numbers that enough rows share, in increasing order, with noisy counts (partition selection)."""
@@ -95,10 +103,9 @@ class PrivateFrame(Sealed):
         sigma = sensitivity / mu
         event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
         self.ledger.charge(event)
-        place = np.append(split.owner, split.cells)[
-            cell_index(self._values(column, split.axis), split.axis)
-        ]  # index -1 means missing
-        exact_fine = np.bincount(place[place >= 0], minlength=split.cells + 1).astype(np.int64)
+        owner = np.append(split.owner, split.cells)  # an index of -1 means missing
+        places = (owner[cell_index(values, split.axis)] for values in self._values(column, split.axis))
+        exact_fine = exact.exact_sum(exact.exact_table([p[p >= 0]], (split.cells + 1,)) for p in places)
         exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
         noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
         return np.split(noisy[:-1], np.cumsum(sizes)[:-1]), float(noisy[-1]), sigma
@@ -117,10 +124,14 @@ class PrivateFrame(Sealed):
             Noisy counts, shape (groups, classes).
         """
         self.ledger.charge(GaussianEvent(what="round values", target=(column.name,), sigma=sigma))
-        values = self._values(column, axis)
-        place = np.append(group, -1)[cell_index(values, axis)]
-        classes = units.of(np.rint(values[place >= 0] / axis.step))
-        exact_counts = exact.exact_table(np.column_stack([place[place >= 0], classes]), (int(group.max()) + 1, units.classes))
+        shape, group = (int(group.max()) + 1, units.classes), np.append(group, -1)
+
+        def exact_part(values: FloatArray) -> IntArray:
+            place = group[cell_index(values, axis)]
+            classes = units.of(np.rint(values[place >= 0] / axis.step))
+            return exact.exact_table([place[place >= 0], classes], shape)
+
+        exact_counts = exact.exact_sum(exact_part(values) for values in self._values(column, axis))
         return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
 
     def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, int]:
@@ -131,8 +142,8 @@ class PrivateFrame(Sealed):
                 what="category domain", target=(column.name,), sigma=sigma, threshold=threshold, delta=delta
             )
         )
-        cells = category_texts(self.__frame[column.name], column, self.schema.missing)
-        values, exact_counts = exact.exact_value_counts(cells)
+        chunks = (category_cells(part, column, self.schema.missing) for part in self.__rows.cells(column.name))
+        values, exact_counts = exact.exact_value_counts(chunks)
         return named_values(values, exact_counts, sigma=sigma, threshold=threshold, entropy=self.__entropy)
 
     def burn(self, what: str, *, sigma: float) -> None:
@@ -153,8 +164,19 @@ class PrivateFrame(Sealed):
 
     def encode(self, codec: Codec, rows: RowCount, measured: Sequence[Measurement]) -> PrivateTable:
         """Turn cells into codes. Releases nothing, costs nothing."""
-        n_rows = len(self.__frame)
-        codes = np.empty((n_rows, len(codec.columns)), dtype=np.uint16 if max(codec.domain.sizes) < 65536 else np.int32)
+        sizes = self.__rows.exact_sizes()
+        codes = Codes(codec.domain.sizes, sum(sizes), self.__rows.scratch)
         for j, column in enumerate(codec.columns):
-            codes[:, j] = encode_column(self.__frame[column.column.name], column, self.schema.missing)
+            start = 0
+            for part in self._encoded(column):
+                codes.write(j, start, part)
+                start += len(part)
         return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy)
+
+    def _encoded(self, codec: ColumnCodec) -> Iterator[CodeArray]:
+        if isinstance(codec, NumericCodec):
+            for values in self.__rows.numbers(codec.column, self.schema.missing):
+                yield codec.encode(values).astype(np.int32)
+        else:
+            for part in self.__rows.cells(codec.column.name):
+                yield encode_column(part, codec, self.schema.missing)

@@ -20,6 +20,7 @@ from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise, gaussian_mu
 from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
+from synth.privacy.codes import Codes
 from synth.privacy.events import GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exponential_choice, noisy_counts
@@ -78,19 +79,17 @@ class PrivateTable(Sealed):
 
     def __init__(
         self,
-        codes: npt.NDArray[np.integer],
+        codes: npt.NDArray[np.integer] | Codes,
         domain: Domain,
         rows: RowCount,
         ledger: Ledger,
         measured: Sequence[Measurement] = (),
         entropy: Entropy = os_entropy,
     ) -> None:
-        """Take codes in, shape (n, d), each column below its size."""
-        if codes.ndim != 2 or codes.shape[1] != len(domain.sizes):
+        """Take codes in, of shape (n, d) where they are an array, each column below its size."""
+        self.__codes = codes if isinstance(codes, Codes) else Codes.of(codes, domain.sizes)
+        if self.__codes.sizes != domain.sizes:
             raise AccountingError("codes must have one column per name of the domain")
-        if codes.size and ((codes < 0) | (codes >= np.asarray(domain.sizes))).any():
-            raise AccountingError("a code lies outside its column's domain")
-        self.__codes = codes
         self.__entropy = entropy
         self.domain = domain
         self.rows = rows
@@ -120,7 +119,12 @@ class PrivateTable(Sealed):
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
         pairs = list(zip(subsets, sigmas, strict=True))
         self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs))
-        return [self._measure(tuple(names), sigma) for names, sigma in pairs]
+        exact_counts = exact.exact_tables(self.__codes, [self._index(tuple(names)) for names, _ in pairs])
+        found = []
+        for (names, sigma), table in zip(pairs, exact_counts, strict=True):
+            noisy = noisy_counts(table, sigma=sigma, entropy=self.__entropy)
+            found.append(Measurement(names=tuple(names), counts=noisy.astype(np.float64), sigma=np.asarray(sigma)))
+        return found
 
     def noisy_products(self, products: Sequence[SignProduct], *, share: float) -> tuple[FloatArray, float]:
         """Noisy sums over rows of products of signs, for ``share`` of the Gaussian budget in all.
@@ -154,8 +158,7 @@ class PrivateTable(Sealed):
         sigma = sensitivity * sigma_for(self.ledger, share)
         self.ledger.charge(GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity))
         tables = []
-        for product, column in queries:
-            exact_sums = exact.exact_signed_table(self.__codes, product, column, self.domain.sizes[column])
+        for exact_sums in exact.exact_signed_tables(self.__codes, queries):
             tables.append(noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64))
         return tables, sigma
 
@@ -178,13 +181,6 @@ class PrivateTable(Sealed):
         if left <= 0:
             raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
         return left / measurement_mu(self.ledger) ** 2
-
-    def _measure(self, names: tuple[str, ...], sigma: float) -> Measurement:
-        index = [self.domain.names.index(name) for name in names]
-        sizes = tuple(self.domain.sizes[j] for j in index)
-        exact_counts = exact.exact_table(self.__codes[:, index], sizes)
-        noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
-        return Measurement(names=names, counts=noisy.astype(np.float64), sigma=np.asarray(sigma))
 
     def noisy_gradients(
         self,
@@ -219,8 +215,8 @@ class PrivateTable(Sealed):
         self.ledger.charge(event)
 
         def exact_batch() -> npt.NDArray[np.integer]:
-            taken = poisson_sample(len(self.__codes), plan.sample_rate, self.__entropy)
-            return np.asarray(self.__codes[taken])
+            taken = poisson_sample(self.__codes.exact_rows, plan.sample_rate, self.__entropy)
+            return self.__codes.take(taken)
 
         return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy)
 
@@ -237,15 +233,15 @@ class PrivateTable(Sealed):
         """
         check_guesses(guesses, weights, biases, self.domain)
         self.ledger.charge(SelectionEvent(what="choice of a table", epsilon=epsilon))
-        exact_gaps = (exact.exact_gap(self.__codes[:, self._index(names)], guess) for names, guess in guesses)
+        tables = exact.exact_tables(self.__codes, [self._index(names) for names, _ in guesses])
+        exact_gaps = (exact.exact_gap(table, guess) for table, (_, guess) in zip(tables, guesses, strict=True))
         exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
         return exponential_choice(exact_scores, sensitivity=Fraction(max(weights)), epsilon=epsilon, entropy=self.__entropy)
 
     def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
         """The same rows with codes merged by public maps, one per column. Releases nothing, costs nothing."""
         domain = fold_domain(self.domain, groups)
-        codes = np.stack([g[self.__codes[:, j]] for j, g in enumerate(groups)], axis=1)
-        return PrivateTable(codes, domain, self.rows, self.ledger, (), self.__entropy)
+        return PrivateTable(self.__codes.merged(groups), domain, self.rows, self.ledger, (), self.__entropy)
 
-    def _index(self, names: tuple[str, ...]) -> list[int]:
-        return [self.domain.names.index(name) for name in names]
+    def _index(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        return tuple(self.domain.names.index(name) for name in names)

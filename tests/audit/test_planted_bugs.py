@@ -206,7 +206,7 @@ def _(patch):
 @bug("bounds from data", "refits")
 def _(patch):
     def learnt(rows, declared, columns):
-        raw = rows._PrivateFrame__frame
+        raw = {c.name: next(rows._PrivateFrame__rows.cells(c.name)) for c in columns}
         return tuple(
             replace(c, bounds=(float(raw[c.name].astype(float).min()), float(raw[c.name].astype(float).max())))
             if c.needs_bounds else c
@@ -227,7 +227,9 @@ def _(patch):
 
     def counted(rows):
         found = real(rows)
-        kept = RowCount(estimate=len(rows._PrivateFrame__frame), rung=found.rung, highest=found.highest, public=found.public)
+        kept = RowCount(
+            estimate=sum(rows._PrivateFrame__rows.exact_sizes()), rung=found.rung, highest=found.highest, public=found.public
+        )
         rows.ledger.rows = kept
         return kept
 
@@ -240,7 +242,7 @@ def _(patch):
 
     def levels(self, column, split, *, mu):
         found, _, sigma = real(self, column, split, mu=mu)
-        gone = (self._PrivateFrame__frame[column.name].astype(str) == "").sum()
+        gone = (next(self._PrivateFrame__rows.cells(column.name)).astype(str) == "").sum()
         return found, float(gone), sigma
 
     patch.setattr(frame.PrivateFrame, "noisy_levels", levels)

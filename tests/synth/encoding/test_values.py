@@ -13,7 +13,7 @@ from synth.encoding.axis import make_axis
 from synth.encoding.category import closed_codec, open_codec
 from synth.encoding.codec import encode_column
 from synth.encoding.numeric import NumericCodec
-from synth.encoding.values import booleans, check_header, conform, numbers, texts
+from synth.encoding.values import booleans, check_header, conform, distinct, numbers, texts
 from synth.errors import InputError
 from synth.privacy.exact import exact_value_classes
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
@@ -167,3 +167,18 @@ def test_one_more_row_never_changes_how_the_others_are_read(cells, extra, kind):
 
 def test_the_present_time_is_not_a_date():
     assert np.isnan(numbers(pd.Series(["now", "today"]), Column(name="a", kind=Kind.DATETIME), ())).all()
+
+
+def test_distinct_cells_and_places_give_the_rows_back():
+    for series in (
+        pd.Series(["b", "a", None, "b"]).astype("category"),
+        pd.Series([2.5, -0.0, np.nan, 2.5]),
+        pd.Series([True, False, True]),
+        pd.Series(pd.to_datetime(["2020-01-02", None, "2020-01-01"])),
+        pd.Series([1, True, "1", 1.0, None], dtype=object, index=[3, 3, 1, 0, 9]),
+    ):
+        found, place = distinct(series)
+        again = texts(found, ())[place]
+        again[place < 0] = None
+        assert again.tolist() == texts(series, ()).tolist()
+        assert len(found) <= len(series)

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from synth.encoding.axis import apply_policy, cell_index, make_axis
 from synth.encoding.values import numbers, texts
+from synth.errors import AccountingError
+from synth.privacy.codes import Codes
 from synth.privacy.exact import (
     VALUE_CLASSES,
     bucket_edges,
@@ -18,8 +20,10 @@ from synth.privacy.exact import (
     exact_histogram,
     exact_number_counts,
     exact_products,
-    exact_signed_table,
+    exact_signed_tables,
+    exact_sum,
     exact_table,
+    exact_tables,
     exact_value_classes,
     exact_value_counts,
 )
@@ -117,7 +121,8 @@ def test_one_row_is_one_fine_cell(cells, extra, policy):
 @given(TABLES, CELLS)
 def test_one_row_is_at_most_one_named_value(cells, extra):
     before, after = (
-        dict(zip(*exact_value_counts(texts(column_of(c), DEFAULT_MISSING)), strict=True)) for c in (cells, [extra, *cells])
+        dict(zip(*exact_value_counts([(texts(column_of(c), DEFAULT_MISSING), np.arange(len(c)))]), strict=True))
+        for c in (cells, [extra, *cells])
     )
     changed = {v: after.get(v, 0) - before.get(v, 0) for v in before.keys() | after.keys()}
     assert sorted(v for v in changed.values() if v) == [1] * (texts(column_of([extra]), DEFAULT_MISSING)[0] is not None)
@@ -126,14 +131,14 @@ def test_one_row_is_at_most_one_named_value(cells, extra):
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 1)), max_size=9), st.integers(0, 2))
 def test_one_row_is_one_cell_of_a_table(rows, first):
     sizes = (3, 4, 2)
-    found = [exact_table(np.array(r, dtype=np.uint16).reshape(-1, 3), sizes) for r in (rows, [(first, 3, 1), *rows])]
+    found = [exact_table(np.array(r, dtype=np.uint16).reshape(-1, 3).T, sizes) for r in (rows, [(first, 3, 1), *rows])]
     assert found[0].shape == sizes
     one_hot(found[1] - found[0])
     assert found[1][first, 3, 1] - found[0][first, 3, 1] == 1
 
 
 def test_values_sit_in_the_cell_of_their_codes():
-    table = exact_table(np.array([[2, 1], [0, 0], [2, 1]]), (3, 2))
+    table = exact_table(np.array([[2, 1], [0, 0], [2, 1]]).T, (3, 2))
     assert table.tolist() == [[1, 0], [0, 0], [0, 2]]
 
 
@@ -189,15 +194,15 @@ def test_a_leading_zero_makes_a_code_not_a_number():
 def test_a_gap_is_exact_on_the_grid_and_moves_by_at_most_one(seed, a, b):
     rng = np.random.default_rng(seed)
     codes, guess = rng.integers(0, (4, 3), (20, 2)), rng.uniform(0, 5, (4, 3))
-    gap = exact_gap(codes, guess)
-    assert float(gap) == pytest.approx(np.abs(exact_table(codes, (4, 3)) - guess).sum(), abs=12 / 1024)
-    assert abs(exact_gap(np.vstack([codes, [[a, b]]]), guess) - gap) <= 1
+    gap = exact_gap(exact_table(codes.T, (4, 3)), guess)
+    assert float(gap) == pytest.approx(np.abs(exact_table(codes.T, (4, 3)) - guess).sum(), abs=12 / 1024)
+    assert abs(exact_gap(exact_table(np.vstack([codes, [[a, b]]]).T, (4, 3)), guess) - gap) <= 1
 
 
 @given(st.lists(st.floats(-50, 50) | st.just(float("nan")), max_size=8), st.floats(-50, 50), st.sampled_from([0.0, 0.25, 1.0]))
 def test_one_more_number_adds_one_to_one_value(values, extra, step):
     before, after = (
-        dict(zip(*exact_number_counts(np.array(rows, dtype=float), -50.0, step), strict=True))
+        dict(zip(*exact_number_counts([np.array(rows, dtype=float)], -50.0, step), strict=True))
         for rows in (values, [*values, extra])
     )
     moved = {v: after.get(v, 0) - before.get(v, 0) for v in {*before, *after}}
@@ -208,7 +213,7 @@ def test_one_more_number_adds_one_to_one_value(values, extra, step):
 
 
 def test_missing_numbers_are_not_counted():
-    assert exact_number_counts(np.array([np.nan, 2.0, -0.0, 0.0]), 0.0, 0.0)[0] == [0.0, 2.0]
+    assert exact_number_counts([np.array([np.nan, 2.0, -0.0, 0.0])], 0.0, 0.0)[0] == [0.0, 2.0]
 
 
 SIZES = (3, 4, 2)
@@ -223,8 +228,12 @@ def products_of_signs(draw):
     return SignProduct(tuple(columns), tuple(np.array(s, dtype=np.int8) for s in signs))
 
 
-def coded(rows, dtype=np.uint16):
-    return np.array(rows, dtype=dtype).reshape(-1, 3)
+def coded(rows):
+    return Codes.of(np.array(rows, dtype=np.int64).reshape(-1, 3), SIZES)
+
+
+def exact_signed_table(codes, product, column):
+    return exact_signed_tables(codes, [(product, column)])[0]
 
 
 def value_of(product, row):
@@ -243,8 +252,8 @@ def test_one_row_moves_a_product_of_signs_by_its_sign(rows, extra, at, products)
 @given(st.lists(CODED, max_size=9), CODED, st.integers(0, 9), products_of_signs(), st.integers(0, 2))
 def test_one_row_moves_one_cell_of_a_signed_table_by_its_sign(rows, extra, at, product, column):
     more = [*rows[:at], extra, *rows[at:]]
-    moved = exact_signed_table(coded(more), product, column, SIZES[column])
-    moved = moved - exact_signed_table(coded(rows), product, column, SIZES[column])
+    moved = exact_signed_table(coded(more), product, column)
+    moved = moved - exact_signed_table(coded(rows), product, column)
     wanted = np.zeros(SIZES[column], dtype=int)
     wanted[extra[column]] = value_of(product, extra)
     assert moved.tolist() == wanted.tolist()
@@ -252,7 +261,7 @@ def test_one_row_moves_one_cell_of_a_signed_table_by_its_sign(rows, extra, at, p
 
 @given(st.lists(CODED, max_size=9), products_of_signs(), st.integers(0, 2))
 def test_a_signed_table_splits_its_product(rows, product, column):
-    split = exact_signed_table(coded(rows), product, column, SIZES[column])
+    split = exact_signed_table(coded(rows), product, column)
     assert split.sum() == exact_products(coded(rows), [product])[0]
     assert split.dtype == np.int64
 
@@ -262,4 +271,44 @@ def test_many_rows_do_not_overflow_the_signs():
     codes = coded([[0, 0, 0]] * 1000)
     product = SignProduct((0,), (np.array([1, -1, 0], dtype=np.int8),))
     assert exact_products(codes, [product]).tolist() == [1000]
-    assert exact_signed_table(codes, product, 2, 2).tolist() == [1000, 0]
+    assert exact_signed_table(codes, product, 2).tolist() == [1000, 0]
+
+
+def chunked(values, cuts):
+    """The same values in consecutive parts, some of them empty."""
+    return np.split(values, np.sort(np.minimum(cuts, len(values))))
+
+
+@given(TABLES, st.lists(st.integers(0, 8), max_size=3))
+def test_counts_of_cells_do_not_depend_on_where_the_rows_are_cut(cells, cuts):
+    whole, parts = column_of(cells), [column_of(list(p)) for p in chunked(column_of(cells).to_numpy(), cuts)]
+    classes = exact_sum(exact_value_classes(p, DEFAULT_MISSING) for p in parts)
+    assert classes.tolist() == exact_value_classes(whole, DEFAULT_MISSING).tolist()
+    found = [exact_value_counts([(texts(p, DEFAULT_MISSING), np.arange(len(p))) for p in ps]) for ps in ([whole], parts)]
+    assert found[0][0] == found[1][0]
+    assert found[0][1].tolist() == found[1][1].tolist()
+
+
+@given(st.lists(st.floats(-50, 50), max_size=9), st.lists(st.integers(0, 9), max_size=3), st.sampled_from([0.0, 0.25]))
+def test_counts_of_numbers_do_not_depend_on_where_the_rows_are_cut(values, cuts, step):
+    values = np.array(values, dtype=float)
+    whole, parts = (exact_number_counts(v, -50.0, step) for v in ([values], chunked(values, cuts)))
+    assert whole[0] == parts[0]
+    assert whole[1].tolist() == parts[1].tolist()
+
+
+def test_a_sum_over_no_chunk_is_refused():
+    with pytest.raises(AccountingError):
+        exact_sum([])
+
+
+def test_counts_and_products_run_over_blocks_of_rows(monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, SIZES, (200, 3))
+    product = SignProduct((0, 2), (np.array([1, -1, 0], dtype=np.int8), np.array([1, -1], dtype=np.int8)))
+    whole = [exact_products(coded(rows), [product]), exact_signed_table(coded(rows), product, 1)]
+    monkeypatch.setattr(Codes.blocks, "__defaults__", (7,))
+    assert np.array_equal(exact_products(coded(rows), [product]), whole[0])
+    assert np.array_equal(exact_signed_table(coded(rows), product, 1), whole[1])
+    (table,) = exact_tables(coded(rows), [(1, 0)])
+    assert np.array_equal(table, exact_table(rows.T[[1, 0]], (4, 3)))

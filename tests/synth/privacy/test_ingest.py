@@ -119,8 +119,7 @@ def opened(frame, schema=None):
 def test_columns_are_put_in_schema_order_and_the_callers_frame_is_left_alone():
     frame = pd.DataFrame({"2": [SECRET], "1": [3]}, index=[5])
     private = opened(frame, Schema(columns=(Column(name="1"), Column(name="2"))))
-    inner = private._PrivateFrame__frame
-    assert list(inner.columns) == ["1", "2"]
+    assert private._PrivateFrame__rows.names == ("1", "2")
     assert list(frame.columns) == ["2", "1"]
     assert opened(frame.rename(columns={"2": "b", "1": "a"})).schema.names == ("b", "a")
 
