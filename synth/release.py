@@ -13,7 +13,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from synth.conditional import Source, completed_codes, conditioned, joined, stream
+from synth.conditions import Condition, balanced, known_codes, with_known_cells
 from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.encoding.regenerate import Regeneration
@@ -114,7 +116,7 @@ class Release:
             raise InputError(f"the number of rows must not be negative, not {total}")
         root = np.random.SeedSequence(seed)
         synthesizer = make_synthesizer(self.model, self.options)
-        fresh = Regeneration(self.schema, np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM))
+        fresh = self._fresh(root)
         for block, start in enumerate(range(0, total, BLOCK)):
             stream = np.random.SeedSequence(root.entropy, spawn_key=(block,))
             rng = np.random.Generator(np.random.Philox(stream))
@@ -123,6 +125,71 @@ class Release:
             except FAULTS as error:
                 raise _misfit(error) from error
             yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
+
+    def sample_from_conditions(self, conditions: Sequence[Condition], *, seed: int | None = None) -> pd.DataFrame:
+        """Draw rows that meet conditions, ``num_rows`` of each, in turn.
+
+        Args:
+            conditions: ``synth.conditions.Condition`` objects, such as ``Condition(num_rows=100, where=("age>=65",))``.
+            seed: Makes the rows repeatable.
+
+        Returns:
+            A frame as from ``sample``; ``attrs["effective_rows"]`` says how many independent rows they are worth.
+
+        Raises:
+            InputError: A condition cannot be read, or no row can meet it.
+            RefusedError: The model hardly supports a condition.
+        """
+        return joined(self.condition_blocks(conditions, seed=seed), self.sample(0))
+
+    def condition_blocks(
+        self, conditions: Sequence[Condition], *, seed: int | None = None, mixed: bool = False
+    ) -> Iterator[pd.DataFrame]:
+        """The same rows in blocks; ``mixed`` takes the conditions by turns, in random order."""
+        root = np.random.SeedSequence(seed)
+        fresh = self._fresh(root)
+        try:
+            for block in conditioned(self._source(), self.codec, conditions, root, mixed=mixed):
+                rows = self.codec.with_fresh(block, fresh.take(len(block)))
+                rows.attrs = block.attrs
+                yield rows
+        except FAULTS as error:
+            raise _misfit(error) from error
+
+    def balanced(self, column: str, num_rows: int, where: Sequence[str] = ()) -> list[Condition]:
+        """Conditions that give every class of a column the same number of rows.
+
+        Raises:
+            InputError: Not a column of classes.
+        """
+        return balanced(self.codec, column, num_rows, where)
+
+    def sample_remaining_columns(self, known: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:
+        """Draw the rest of given rows; a missing cell of a given column is drawn as well.
+
+        Args:
+            known: Some of the columns. Numbers outside their bounds count as the schema's policy says, and stay as given.
+            seed: Makes the rows repeatable.
+
+        Raises:
+            InputError: A column that the schema does not have, a value its domain does not have, or nothing given.
+            RefusedError: The model cannot complete some row.
+        """
+        root = np.random.SeedSequence(seed)
+        codes = known_codes(known, self.codec)
+        try:
+            rows = self.codec.decode(completed_codes(self._source(), codes, root), stream(root, len(codes), 0))
+        except FAULTS as error:
+            raise _misfit(error) from error
+        whole = self.codec.with_fresh(rows, self._fresh(root).take(len(rows)))
+        return with_known_cells(whole, known, self.schema)
+
+    def _source(self) -> Source:
+        model = make_synthesizer(self.model, self.options)
+        return Source(model, self.fitted, self.codec.domain, lambda c, rng, within: self.codec.decode(c, rng, within=within))
+
+    def _fresh(self, root: np.random.SeedSequence) -> Regeneration:
+        return Regeneration(self.schema, np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM))
 
     def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, fresh: Regeneration, keep: int) -> pd.DataFrame:
         try:

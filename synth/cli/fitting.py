@@ -158,14 +158,24 @@ def sample(
     rows: Annotated[int | None, typer.Option("--rows", "-n", help="How many; by default about as many as were fitted.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help=".csv, .tsv (also .gz) or .parquet.")] = "synthetic.csv",
     seed: Annotated[int | None, typer.Option("--seed", help="Makes the rows repeatable.")] = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option("--condition", "-c", help="Only rows that meet it, such as 'age>=65'; all of several have to hold."),
+    ] = None,
+    balance: Annotated[str | None, typer.Option("--balance", help="As many rows of every class of this column.")] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Draw synthetic rows from a model. Costs no further privacy, however many.
 
+    Conditions: column=value, column!=value, column<value (<=, >, >=), "column in a,b", "column in 20..29", "column is missing".
+
     Example: synth sample model.synth -n 10000 -o synthetic.parquet --seed 7
+
+    Example: synth sample model.synth -n 500 -c "sex=Female" -c "age>=65" -o older.csv
     """
+    from synth.conditions import Condition
     from synth.release import BLOCK, load
     from synth.writer import write_rows
 
@@ -174,17 +184,31 @@ def sample(
     started = time.monotonic()
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("sampling", total)
-        blocks = release.sample_blocks(total, seed=seed)
-        write_rows(_counted(blocks, progress), release, Path(output), force=force)
+        if conditions or balance:
+            asked = [Condition(num_rows=total, where=tuple(conditions or ()))]
+            if balance is not None:
+                asked = release.balanced(balance, total, conditions or ())
+            blocks = release.condition_blocks(asked, seed=seed, mixed=True)
+        else:
+            blocks = release.sample_blocks(total, seed=seed)
+        worth: list[float] = []
+        write_rows(_counted(blocks, progress, worth), release, Path(output), force=force)
     facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
+    if conditions or balance:
+        facts["effective_rows"] = round(sum(worth))
     if as_json:
         print_json(facts)
-    else:
-        out.print(f"{output}: {total:,} rows, {facts['seconds']} s")
+        return
+    out.print(f"{output}: {total:,} rows, {facts['seconds']} s")
+    if sum(worth) < 0.9 * total and (conditions or balance):
+        out.print(f"the model supports this little: the rows say about as much as {sum(worth):,.0f} independent ones")
 
 
-def _counted(blocks: Iterator[Any], progress: Reporter) -> Iterator[Any]:
+def _counted(blocks: Iterator[Any], progress: Reporter, worth: list[float]) -> Iterator[Any]:
+    from synth.conditional import EFFECTIVE
+
     for block in blocks:
+        worth.append(block.attrs.pop(EFFECTIVE, 0.0))
         yield block
         progress.advance(len(block))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 from synth.encoding.category import CategoryCodec
 from synth.encoding.numeric import NumericCodec
 from synth.encoding.values import TextArray, booleans, distinct, numbers, texts
+from synth.encoding.within import Within
 from synth.errors import ArtifactError
 from synth.schema import Column, Kind, Schema
 from synth.table import CodeArray, Domain
@@ -51,6 +52,7 @@ class Codec:
         rng: np.random.Generator,
         fresh: Mapping[str, npt.NDArray[np.object_]] | None = None,
         keep: int | None = None,
+        within: Sequence[Within | None] | None = None,
     ) -> pd.DataFrame:
         """Codes, shape (n, d), to a frame with the dtypes of the schema.
 
@@ -59,12 +61,19 @@ class Codec:
             rng: For values inside bins.
             fresh: Values of the columns that are made anew, each of shape (keep,).
             keep: Rows of the frame, which are the same whatever their number; all by default.
+            within: What values of each learnt column are drawn inside, where there are conditions.
         """
         cells: dict[str, npt.NDArray[Any]] = {
-            codec.column.name: codec.decode(codes[:, j].astype(np.int64), rng)[:keep] for j, codec in enumerate(self.columns)
+            codec.column.name: (codec if asked is None else asked).decode(codes[:, j].astype(np.int64), rng)[:keep]
+            for j, (codec, asked) in enumerate(zip(self.columns, within or [None] * len(self.columns), strict=True))
         }
-        cells |= fresh or {}
-        return pd.DataFrame({c.name: typed(pd.Series(cells[c.name]), c) for c in self.schema.columns if c.name in cells})
+        learnt = pd.DataFrame({name: typed(pd.Series(values), self.schema[name]) for name, values in cells.items()})
+        return self.with_fresh(learnt, fresh or {})
+
+    def with_fresh(self, rows: pd.DataFrame, fresh: Mapping[str, npt.NDArray[np.object_]]) -> pd.DataFrame:
+        """Rows of learnt columns with values made anew put in, columns in schema order."""
+        made = {name: typed(pd.Series(values), self.schema[name]) for name, values in fresh.items()}
+        return pd.DataFrame({n: made[n] if n in made else rows[n] for n in self.schema.names if n in made or n in rows})
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain types."""

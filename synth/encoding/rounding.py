@@ -90,9 +90,17 @@ class Rounding:
 
     def apply(self, ticks: FloatArray, bins: IntArray, first: FloatArray, last: FloatArray, u: FloatArray) -> FloatArray:
         """Round whole numbers of steps, unless that would leave ``first .. last``; ``u`` is uniform. All of shape (n,)."""
-        group = np.searchsorted(np.asarray(self.starts[1:]), bins, side="right")
+        group = self.group(bins)
         cumulative = np.cumsum(self.shares, axis=1)[:, :-1] + np.arange(len(self.shares))[:, None]
         choice = np.searchsorted(cumulative.ravel(), u + group, side="right") - group * (self.units.classes - 1)
+        return self.rounded(ticks, choice, first, last)
+
+    def group(self, bins: IntArray) -> IntArray:
+        """Group of each bin, shape (n,)."""
+        return np.asarray(np.searchsorted(np.asarray(self.starts[1:]), bins, side="right"), dtype=np.int64)
+
+    def rounded(self, ticks: FloatArray, choice: IntArray, first: FloatArray, last: FloatArray) -> FloatArray:
+        """Round to given units (the number of units means nines), unless that would leave ``first .. last``."""
         nines = choice == len(self.units.steps)
         unit = np.asarray((*self.units.steps, self.units.nines), dtype=np.float64)[choice]
         rounded = np.maximum(np.floor((np.abs(ticks) + nines) / unit + 0.5), nines) * unit - nines

@@ -181,8 +181,8 @@ def _flag(text: str | None) -> float:
     return 1.0 if lowered in TRUE_TEXTS else 0.0 if lowered in FALSE_TEXTS else np.nan
 
 
-def check_header(frame_names: Sequence[str], schema: Schema, what: str = "the data") -> None:
-    """Compare headers, which are public.
+def check_header(frame_names: Sequence[str], schema: Schema, what: str = "the data", *, partly: bool = False) -> None:
+    """Compare headers, which are public; ``partly`` allows columns of the schema to be left out.
 
     Raises:
         InputError: A column is duplicated, missing or extra.
@@ -193,7 +193,7 @@ def check_header(frame_names: Sequence[str], schema: Schema, what: str = "the da
             raise InputError(f"{what} has two columns named {name!r}; rename one of them")
         seen.add(name)
     lost = [name for name in schema.names if name not in seen]
-    if lost:
+    if lost and not partly:
         raise InputError(f"{what} lacks column {lost[0]!r} of the schema; add it, or take it out of the schema")
     declared = set(schema.names)
     extra = [name for name in frame_names if name not in declared]

@@ -8,6 +8,7 @@ tables are the paid ones; after a warm start its rows are raked as well (all pos
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,22 @@ from torch import Tensor, nn
 
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.given import Given, Weighted
+from synth.models.measured.stage import (
+    Draw,
+    Learnt,
+    coarse_domain,
+    conditioned_rows,
+    finish,
+    finished_rows,
+    independent_rows,
+    measure,
+)
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import even_uniforms, smooth_bases
 from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, torch_generator
 from synth.models.nets.vae import VAE, Shape
-from synth.models.one_way import log_shares, measure_one_way
+from synth.models.one_way import independent_where, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import Normals, SgdPlan
 from synth.privacy.vault import PrivateTable
@@ -155,17 +166,40 @@ class DPVAE:
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw latents from the prior, then the columns in order; rake after a warm start."""
         if "groups" in fitted.tensors:
-            tensors = {name[4:]: values for name, values in fitted.tensors.items() if name.startswith("net_")}
-            coarse = coarse_domain(fitted, domain)
-            warm = self._warm_model(coarse, torch.zeros(coarse.width), torch_generator(rng))
-            return finished_rows(fitted, domain, evenly(restored(warm, tensors)), n_rows, rng)
+            return finished_rows(fitted, domain, evenly(self._warm(fitted, domain, rng)), n_rows, rng)
         if "fold" not in fitted.tensors:
             return independent_rows(fitted, domain, n_rows, rng)
-        tensors, source = dict(fitted.tensors), torch_generator(rng)
-        cold = VAE(self._shape(domain, torch.from_numpy(tensors.pop("fold"))), torch.zeros(domain.width), source)
-        uniforms = torch.rand(n_rows, cold.uniforms_per_row(), generator=source)
-        codes = restored(cold, tensors).draw_rows(uniforms)
+        cold, source = self._cold(fitted, domain, rng)
+        codes = cold.draw_rows(torch.rand(n_rows, cold.uniforms_per_row(), generator=source))
         return EncodedTable(domain, codes.numpy().astype(np.int32))
+
+    def sample_where(
+        self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+    ) -> Weighted:
+        """The same under conditions on columns."""
+        if "groups" in fitted.tensors:
+            model = self._warm(fitted, domain, rng)
+            width = model.uniforms_per_row()
+            return conditioned_rows(
+                fitted, domain, lambda rows, g, r: model.draw_where(even_uniforms(rows, width, r), g), given, n_rows, rng
+            )
+        if "fold" not in fitted.tensors:
+            return independent_where(fitted, domain, given, n_rows, rng)
+        cold, source = self._cold(fitted, domain, rng)
+        codes, mass = cold.draw_where(torch.rand(n_rows, cold.uniforms_per_row(), generator=source), given)
+        return Weighted(codes.numpy().astype(np.int32), mass.double().numpy())
+
+    def _warm(self, fitted: Fitted, domain: Domain, rng: np.random.Generator) -> VAE:
+        """The released network on groups of codes."""
+        tensors = {name[4:]: values for name, values in fitted.tensors.items() if name.startswith("net_")}
+        coarse = coarse_domain(fitted, domain)
+        return restored(self._warm_model(coarse, torch.zeros(coarse.width), torch_generator(rng)), tensors)
+
+    def _cold(self, fitted: Fitted, domain: Domain, rng: np.random.Generator) -> tuple[VAE, torch.Generator]:
+        """The released network on codes, and a source of uniform numbers."""
+        tensors, source = dict(fitted.tensors), torch_generator(rng)
+        shape = self._shape(domain, torch.from_numpy(tensors.pop("fold")))
+        return restored(VAE(shape, torch.zeros(domain.width), source), tensors), source
 
 
 def row_loss(module: nn.Module, codes: Tensor, normals: Normals) -> Tensor:

@@ -12,10 +12,20 @@ from torch import Tensor
 
 from synth.errors import ArtifactError, RefusedError
 from synth.models.base import Fitted, Run, require_within
-from synth.models.measured.stage import Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.given import Given, Weighted
+from synth.models.measured.stage import (
+    Learnt,
+    coarse_domain,
+    conditioned_rows,
+    finish,
+    finished_rows,
+    independent_rows,
+    measure,
+)
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
 from synth.models.nets.tabular import CALIBRATION_DRAWS, torch_generator
+from synth.models.one_way import independent_where
 from synth.privacy.budget import RowCount
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.vault import PrivateTable
@@ -128,14 +138,28 @@ class Hybrid:
         """Draw the columns in turn; rake."""
         if "groups" not in fitted.tensors:
             return independent_rows(fitted, domain, n_rows, rng)
+        model, columns = self._restored(fitted, domain), len(domain.sizes)
+        return finished_rows(fitted, domain, lambda rows, r: model.draw_rows(even_uniforms(rows, columns, r)), n_rows, rng)
+
+    def sample_where(
+        self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+    ) -> Weighted:
+        """The same under conditions on columns."""
+        if "groups" not in fitted.tensors:
+            return independent_where(fitted, domain, given, n_rows, rng)
+        model, columns = self._restored(fitted, domain), len(domain.sizes)
+        return conditioned_rows(
+            fitted, domain, lambda rows, g, r: model.draw_where(even_uniforms(rows, columns, r), g), given, n_rows, rng
+        )
+
+    def _restored(self, fitted: Fitted, domain: Domain) -> Autoregressive:
+        """The net with released weights."""
         tensors = {name[4:]: torch.from_numpy(values) for name, values in fitted.tensors.items() if name.startswith("net_")}
         coarse = coarse_domain(fitted, domain)
         model = Autoregressive(coarse, tensors["bias"], tensors["scores"], smooth=self.smooth_basis)
         if model.load_state_dict(tensors, strict=False).missing_keys:
             raise ArtifactError("the model lacks weights; copy it again, or fit again")
-        return finished_rows(
-            fitted, domain, lambda rows, r: model.draw_rows(even_uniforms(rows, len(coarse.sizes), r)), n_rows, rng
-        )
+        return model
 
 
 def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:

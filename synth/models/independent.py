@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from synth.models.base import Fitted, Run
-from synth.models.one_way import measure_one_way, pack, unpack
+from synth.models.given import Given, Weighted
+from synth.models.one_way import independent_where, measure_one_way, pack, unpack
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -28,3 +30,9 @@ class Independent:
         for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
             codes[:, j] = rng.choice(len(shares), size=n_rows, p=shares / shares.sum())
         return EncodedTable(domain, codes)
+
+    def sample_where(
+        self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+    ) -> Weighted:
+        """The same under conditions on columns."""
+        return independent_where(fitted, domain, given, n_rows, rng)

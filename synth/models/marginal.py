@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,19 @@ import torch
 from torch import Tensor
 
 from synth.models.base import Fitted, Run
+from synth.models.given import Given, Weighted
 from synth.models.measured.mixture import Mixture
-from synth.models.measured.stage import coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.measured.stage import (
+    coarse_domain,
+    conditioned_rows,
+    finish,
+    finished_rows,
+    independent_rows,
+    measure,
+)
 from synth.models.nets.autoregressive import even_uniforms
 from synth.models.nets.tabular import torch_generator
+from synth.models.one_way import independent_where
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -41,10 +51,27 @@ class Marginal:
         """Draw a component per row, then its columns; rake."""
         if "groups" not in fitted.tensors:
             return independent_rows(fitted, domain, n_rows, rng)
-        mixture = Mixture(torch.from_numpy(fitted.tensors["weights"]), torch.from_numpy(fitted.tensors["shares"]))
-        coarse = coarse_domain(fitted, domain)
+        mixture, coarse = restored(fitted), coarse_domain(fitted, domain)
 
         def drawn(rows: int, rng: np.random.Generator) -> Tensor:
             return mixture.draw_rows(coarse, even_uniforms(rows, len(coarse.sizes) + 1, rng))
 
         return finished_rows(fitted, domain, drawn, n_rows, rng)
+
+    def sample_where(
+        self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+    ) -> Weighted:
+        """The same under conditions on columns."""
+        if "groups" not in fitted.tensors:
+            return independent_where(fitted, domain, given, n_rows, rng)
+        mixture, coarse = restored(fitted), coarse_domain(fitted, domain)
+
+        def drawn(rows: int, coarse_given: Sequence[Given], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+            return mixture.draw_where(coarse, even_uniforms(rows, len(coarse.sizes) + 1, rng), coarse_given)
+
+        return conditioned_rows(fitted, domain, drawn, given, n_rows, rng)
+
+
+def restored(fitted: Fitted) -> Mixture:
+    """The released mixture."""
+    return Mixture(torch.from_numpy(fitted.tensors["weights"]), torch.from_numpy(fitted.tensors["shares"]))

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from synth.models.base import Fitted
+from synth.models.given import Given, Weighted, with_known
 from synth.privacy.vault import Measurement, PrivateTable
 from synth.table import Domain
 
@@ -69,3 +71,17 @@ def pack(one_way: Sequence[FloatArray]) -> npt.NDArray[np.float32]:
 def unpack(flat: npt.NDArray[np.float32], domain: Domain) -> list[FloatArray]:
     """The inverse of ``pack``."""
     return [flat[o : o + k].astype(np.float64) for o, k in zip(domain.offsets, domain.sizes, strict=True)]
+
+
+def independent_where(
+    fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+) -> Weighted:
+    """Rows of independent columns under conditions, which all weigh the same."""
+    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
+    for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
+        likelihood = given[j].likelihood
+        likely = shares if likelihood is None else shares * likelihood
+        if likely.sum() <= 0:
+            return Weighted(np.zeros_like(codes), np.full(n_rows, -np.inf))
+        codes[:, j] = rng.choice(len(shares), size=n_rows, p=likely / likely.sum())
+    return Weighted(with_known(codes, given), np.zeros(n_rows))

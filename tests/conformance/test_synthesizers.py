@@ -7,7 +7,9 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2
 
+from synth.conditions import Condition
 from synth.errors import InputError
 from synth.models.base import Fitted, Run
 from synth.models.measured.mixture import MixturePlan
@@ -394,3 +396,65 @@ def test_senseless_options_are_refused_before_any_row_is_read(name, value):
     for option in dataclasses.fields(cls):
         with pytest.raises(InputError, match=option.name):
             make_synthesizer(name, {option.name: value})
+
+
+def table_of_counts(rows, names):
+    """Counts of classes, numbers cut at fixed places."""
+    cells = [pd.cut(rows[n].astype(float), [-np.inf, 20, 60, 200, np.inf]) if n == "pay" else rows[n] for n in names]
+    return (
+        pd.Series(1, index=pd.MultiIndex.from_arrays([c.astype(str) for c in cells]))
+        .groupby(level=list(range(len(names))))
+        .sum()
+    )
+
+
+@pytest.mark.statistical
+def test_conditionals_match_those_of_unconditional_rows(release, name):
+    """Two-sample chi-square over tables of two columns; false alarm 1e-6 over all models and tables.
+
+    Rows of a block are resampled, so that up to half of the unconditional ones are repeats: they count for half.
+    """
+    where = ("age in 20..75", "member=True", "debt>-10.5", "region!=S")
+    plain = release.sample(80_000, seed=11)
+    plain = plain[plain["age"].between(20, 75) & plain["member"] & (plain["debt"] > -10.5) & (plain["region"] != "S")]
+    plain = plain[plain["region"].notna()]
+    drawn = release.sample_from_conditions([Condition(num_rows=20_000, where=where)], seed=12)
+    assert drawn["age"].between(20, 75).all()
+    assert drawn["member"].all()
+    assert (drawn["debt"] > -10.5).all()
+    assert (drawn["region"] != "S").all()
+    assert drawn["region"].notna().all()
+    assert drawn.dtypes.equals(plain.dtypes)
+    assert 1000 < drawn.attrs["effective_rows"] <= 20_000
+    tables = [("town", "size"), ("smoker", "word"), ("region", "pay"), ("visits",)]
+    for names in tables:
+        a, b = (table_of_counts(rows, names) for rows in (plain, drawn))
+        a, b = a.align(b, fill_value=0)
+        a, b = a / 2, b * drawn.attrs["effective_rows"] / len(drawn)
+        few = a + b < 10
+        a, b = (np.append(t[~few], t[few].sum()) for t in (a, b))
+        ratio = np.sqrt(b.sum() / a.sum())
+        statistic = ((ratio * a - b / ratio) ** 2 / np.maximum(a + b, 1)).sum()
+        assert statistic < chi2.ppf(1 - 1e-6 / len(tables) / len(NAMES), len(a)), names
+
+
+def test_the_rest_of_given_rows_is_drawn(release):
+    known = release.sample(40, seed=5)[["age", "member", "town"]]
+    known.loc[3, "town"] = None
+    rows = release.sample_remaining_columns(known, seed=6)
+    assert rows.equals(release.sample_remaining_columns(known, seed=6))
+    assert list(rows.columns) == list(EVERY_KIND.names)
+    assert rows["age"].tolist() == known["age"].tolist()
+    assert rows["member"].tolist() == known["member"].tolist()
+    assert set(rows["town"]) <= {"Ulm", "Aix"}
+    assert (rows["town"] == known["town"]).sum() >= 39
+
+
+def test_balanced_classes(release):
+    rows = release.sample_from_conditions(release.balanced("grade", 101), seed=0)
+    assert sorted(rows["grade"].value_counts()) == [50, 51]
+
+
+def test_a_condition_without_support_is_refused(release):
+    with pytest.raises(InputError, match="no row can meet"):
+        release.sample_from_conditions([Condition(num_rows=5, where=("age>120",))])

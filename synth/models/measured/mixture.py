@@ -9,7 +9,7 @@ arXiv:2103.06641; Liu et al. 2021, arXiv:2106.07153.)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from synth.models.given import Given
 from synth.models.measured.evidence import Evidence
-from synth.models.nets.tabular import draw, schedule, softmaxes
+from synth.models.nets.tabular import draw, draw_given, schedule, softmaxes
 from synth.table import Domain
 
 
@@ -73,6 +74,28 @@ class Mixture:
         for j, (low, size) in enumerate(zip(domain.offsets, domain.sizes, strict=True)):
             codes[:, j] = draw(self.shares[:, low : low + size][which], uniforms[:, j + 1])
         return codes
+
+    def draw_where(self, domain: Domain, uniforms: Tensor, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
+        """The same under conditions: components from their posterior, so that rows weigh the same unless codes are given.
+
+        Returns:
+            Codes, shape (rows, columns), and the logarithm of each row's weight, shape (rows,).
+        """
+        scores = self.weights.log()[None].expand(1, -1)
+        parts = torch.split(self.shares, list(domain.sizes), 1)
+        for part, one in zip(parts, given, strict=True):
+            if one.likelihood is not None:
+                scores = scores + (part @ torch.from_numpy(one.likelihood).float()).log()
+            if one.codes is not None:
+                known = torch.from_numpy(one.codes)
+                scores = scores + torch.where(known[:, None] >= 0, part.T[known.clamp_min(0)].log(), 0.0)
+        mass = scores.logsumexp(1)
+        which = draw(scores.softmax(1).nan_to_num(1.0), uniforms[:, 0])
+        codes = torch.empty(len(uniforms), len(domain.sizes), dtype=torch.long)
+        for j, (part, one) in enumerate(zip(parts, given, strict=True)):
+            codes[:, j], found = draw_given(part[which], uniforms[:, j + 1], one)
+            mass = torch.where(found > -torch.inf, mass, -torch.inf)
+        return codes, mass.expand(len(uniforms))
 
 
 class _Target:

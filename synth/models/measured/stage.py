@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
+from synth.models.given import Given, Weighted, grouped, with_known
 from synth.models.measured.denoise import denoise
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
@@ -27,10 +28,12 @@ from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 Draw = Callable[[int, np.random.Generator], Tensor]
+DrawWhere = Callable[[int, Sequence[Given], np.random.Generator], tuple[Tensor, Tensor]]
 
 INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
+LEAST = 1e-12  # share of a code that was never seen, inside its group
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 MEASURED_SHARE = 0.95  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
@@ -219,14 +222,46 @@ def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: 
     return EncodedTable(domain, codes[rng.permutation(n_rows)])
 
 
+def conditioned_rows(
+    fitted: Fitted, domain: Domain, draw: DrawWhere, given: Sequence[Given], n_rows: int, rng: np.random.Generator
+) -> Weighted:
+    """Draw rows under conditions, weigh them as raking does, and draw codes inside the groups.
+
+    Args:
+        fitted: With the tensors of ``finish``.
+        domain: Of the codes.
+        draw: Rows on the groups, shape (rows, columns), and the logarithms of their weights, under conditions on groups.
+        given: Conditions on codes.
+        n_rows: Rows wanted.
+        rng: The only source of chance.
+    """
+    coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
+    features = Features.from_arrays(fitted.tensors, len(multipliers))
+    maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
+    shares = [np.maximum(p, LEAST) for p in unpack(fitted.tensors["one_way"], domain)]
+    drawn, mass = draw(n_rows, grouped(given, maps, shares), rng)
+    scores = features.score(drawn, multipliers, coarse) + mass
+    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
+    for j, one in enumerate(given):
+        codes[:, j] = within_groups(drawn[:, j].numpy(), maps[j], shares[j], rng, one.likelihood)
+    return Weighted(with_known(codes, given), scores.double().numpy())
+
+
 def within_groups(
-    merged: npt.NDArray[np.int64], groups: npt.NDArray[np.int32], shares: FloatArray, rng: np.random.Generator
+    merged: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int32],
+    shares: FloatArray,
+    rng: np.random.Generator,
+    likelihood: FloatArray | None = None,
 ) -> npt.NDArray[np.integer]:
-    """Codes of merged codes, by the one-way table inside each group; shape (n,) to (n,)."""
+    """Codes of merged codes, by the one-way table (times a likelihood of codes) inside each group; shape (n,) to (n,)."""
     order = np.argsort(groups, kind="stable")
     if groups.max() + 1 == len(groups):
         return order[merged]
-    rising = np.append(0.0, np.cumsum(np.maximum(shares[order], 1e-12)))
+    likely = np.maximum(shares, LEAST)
+    if likelihood is not None:
+        likely = likely * likelihood
+    rising = np.append(0.0, np.cumsum(likely[order]))
     first = np.searchsorted(groups[order], np.arange(groups.max() + 2))
     low, high = rising[first[merged]], rising[first[merged + 1]]
     place = np.searchsorted(rising, low + rng.random(len(merged)) * (high - low), side="right") - 1

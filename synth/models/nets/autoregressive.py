@@ -16,7 +16,8 @@ import torch
 from scipy.stats import qmc
 from torch import Tensor, nn
 
-from synth.models.nets.tabular import column_of, draw, matching_bias
+from synth.models.given import FREE, Given
+from synth.models.nets.tabular import column_of, draw_given, matching_bias
 from synth.privacy.layers import MaskedLinear
 from synth.table import Domain
 
@@ -81,7 +82,15 @@ class Autoregressive(nn.Module):
         With ``targets`` (one distribution per column) each output bias is first moved so that the column's mean
         probability, given the columns drawn before it, is its target.
         """
-        logits = self.bias.repeat(len(uniforms), 1)
+        return self._walk(uniforms, targets, (FREE,) * len(self.sizes))[0]
+
+    @torch.no_grad()
+    def draw_where(self, uniforms: Tensor, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
+        """The same under conditions: codes, and the logarithm of each row's weight, shape (rows,)."""
+        return self._walk(uniforms, None, given)
+
+    def _walk(self, uniforms: Tensor, targets: Sequence[Tensor] | None, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
+        logits, mass = self.bias.repeat(len(uniforms), 1), torch.zeros(len(uniforms))
         basis = torch.block_diag(*self.bases)  # type: ignore[no-untyped-call]
         weight = (basis @ (self.skip.weight * self.skip.mask) @ basis.T).T.contiguous()
         codes = torch.zeros(uniforms.shape, dtype=torch.long)
@@ -94,9 +103,10 @@ class Autoregressive(nn.Module):
                 shift = matching_bias(logits[:, low:high], targets[j])
                 self.bias[low:high] += shift
                 logits[:, low:high] += shift
-            codes[:, j] = draw(logits[:, low:high].softmax(1), uniforms[:, j])
+            codes[:, j], more = draw_given(logits[:, low:high].softmax(1), uniforms[:, j], given[j])
+            mass = mass + more
             logits += weight[codes[:, j] + low]
-        return codes
+        return codes, mass
 
 
 def smooth_bases(domain: Domain) -> list[Tensor]:

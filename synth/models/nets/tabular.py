@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from synth.models.given import Given
+
 CALIBRATION_DRAWS = 16_384  # rows that output biases are matched on
 FloatArray = npt.NDArray[np.float64]
 
@@ -72,6 +74,33 @@ def draw(probabilities: Tensor, uniforms: Tensor) -> Tensor:
         return torch.searchsorted(cumulative[0], scaled, right=True).clamp_max(probabilities.shape[1] - 1)
     scaled = (uniforms * cumulative[:, -1]).unsqueeze(1)
     return (cumulative <= scaled).sum(1).clamp_max(probabilities.shape[1] - 1)
+
+
+def draw_given(probabilities: Tensor, uniforms: Tensor, given: Given) -> tuple[Tensor, Tensor]:
+    """One code per row under a condition.
+
+    Args:
+        probabilities: Of one column, shape (rows, size) or (1, size), rows summing to 1.
+        uniforms: Shape (rows,).
+        given: What is asked of the column.
+
+    Returns:
+        Codes, and the logarithm of the probability that the condition had, both of shape (rows,).
+    """
+    mass = torch.zeros(len(uniforms))
+    if given.likelihood is not None:
+        probabilities = probabilities * torch.from_numpy(given.likelihood).float()
+        mass = probabilities.sum(1).log().expand(len(uniforms))
+    codes = draw(probabilities, uniforms)
+    if given.likelihood is not None:  # the end of the last code can be hit by rounding
+        mass = torch.where(torch.from_numpy(given.likelihood > 0)[codes], mass, -torch.inf)
+    if given.codes is not None:
+        known = torch.from_numpy(given.codes)
+        fixed = known >= 0
+        codes = torch.where(fixed, known, codes)
+        chance = probabilities.expand(len(uniforms), -1).gather(1, codes[:, None])[:, 0].log()
+        mass = torch.where(fixed, chance, mass)
+    return codes, mass
 
 
 def schedule(step: int, steps: int, warm_up: int) -> float:

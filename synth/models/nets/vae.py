@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from synth.models.nets.tabular import column_of, draw, matching_bias, one_hot
+from synth.models.given import FREE, Given
+from synth.models.nets.tabular import column_of, draw, draw_given, matching_bias, one_hot
 from synth.privacy.layers import MaskedLinear, RowParameter
 
 LOG_2PI = math.log(2 * math.pi)
@@ -111,7 +112,15 @@ class VAE(nn.Module):
         With ``targets`` (one distribution per column) each output bias is first moved so that the column's mean
         probability, given the columns drawn before it, is its target.
         """
-        shape, first = self.shape, 1 + self.shape.latent
+        return self._walk(uniforms, targets, (FREE,) * len(self.shape.sizes))[0]
+
+    @torch.no_grad()
+    def draw_where(self, uniforms: Tensor, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
+        """The same under conditions: codes, and the logarithm of each row's weight, shape (rows,)."""
+        return self._walk(uniforms, None, given)
+
+    def _walk(self, uniforms: Tensor, targets: Sequence[Tensor] | None, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
+        shape, first, mass = self.shape, 1 + self.shape.latent, torch.zeros(len(uniforms))
         logits = self._logits(self.decoder(self.draw_latents(uniforms[:, :first])))
         skip = (self.skip.weight * self.skip.mask).T
         skip = skip.contiguous() if self.basis is None else self.basis @ skip @ self.basis.T
@@ -122,9 +131,10 @@ class VAE(nn.Module):
                 shift = matching_bias(logits[:, low:high], targets[j])
                 self.bias[low:high] += shift
                 logits[:, low:high] += shift
-            codes[:, j] = draw(logits[:, low:high].softmax(1), uniforms[:, first + j])
+            codes[:, j], more = draw_given(logits[:, low:high].softmax(1), uniforms[:, first + j], given[j])
+            mass = mass + more
             logits += skip[shape.fold[codes[:, j] + low]]
-        return codes
+        return codes, mass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
