@@ -141,8 +141,15 @@ def resolve(terms: Sequence[Term], codec: Codec, schema: Schema) -> Terms:
         mine = [t for t in terms if t.column == one.column.name]
         within.append(column_within(one, mine) if mine else None)
     coded = {one.column.name for one in codec.columns}
+    anew = next((t.column for t in terms if t.column not in coded and _is_fresh(schema[t.column])), None)
+    if anew is not None:
+        raise InputError(f"column {anew!r} is made anew for each row and tells nothing about it: no condition can be put on it")
     tests = tuple(row_test(schema[t.column], t) for t in terms if t.column not in coded)
     return Terms(tuple(within), tests)
+
+
+def _is_fresh(column: Column) -> bool:
+    return column.kind is not None and column.kind.is_regenerated
 
 
 def column_within(codec: ColumnCodec, terms: Sequence[Term]) -> Within:

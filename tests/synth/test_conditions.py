@@ -107,6 +107,13 @@ def test_bad_conditions_are_a_sentence(text, message):
         share(text)
 
 
+def test_no_condition_on_what_is_made_anew():
+    key = Column(name="key", kind=Kind.IDENTIFIER, pattern="P[0-9]{4}", nullable=False)
+    schema = Schema(columns=(*SCHEMA.columns, key))
+    with pytest.raises(InputError, match="made anew"):
+        resolve([parse_term("key=1", schema)], CODEC, schema)
+
+
 def test_several_conditions_on_one_column_meet():
     condition = Condition(where=("age>=10", "age<20", "age!=15"), column_values={"sex": "m", "ok": True, "day": None})
     found = resolve(terms_of(condition, SCHEMA), CODEC, SCHEMA)

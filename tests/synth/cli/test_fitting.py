@@ -70,3 +70,35 @@ def test_a_noise_key_is_made_and_not_shown(tmp_path, capsys):
     assert secret not in captured.out + captured.err
     assert run(["noise-key", str(tmp_path / "k")]) == 2
     assert "never overwritten" in capsys.readouterr().err
+
+
+def test_sampling_under_conditions(call, model, tmp_path, declared):
+    import pandas as pd
+
+    numeric = next(c for c in declared.columns if c.kind == "integer")
+    low, high = (int(b) for b in numeric.bounds)
+    middle = (low + high) // 2
+    made = tmp_path / "c.csv"
+    code, out, _ = call("sample", model, "-n", 300, "--seed", 1, "-c", f"{numeric.name}>={middle}", "-o", made, "--json")
+    assert code == 0
+    assert 0 < json.loads(out)["effective_rows"] <= 300
+    rows = pd.read_csv(made)
+    assert len(rows) == 300
+    assert (rows[numeric.name] >= middle).all()
+    code, _, err = call("sample", model, "-n", 5, "-c", f"{numeric.name}>{high}", "-o", tmp_path / "d.csv")
+    assert (code, "its domain holds no such value" in err) == (2, True)
+    code, _, err = call("sample", model, "-n", 5, "-c", "nope=1", "-o", tmp_path / "d.csv")
+    assert (code, "cannot read the condition" in err) == (2, True)
+    assert not (tmp_path / "d.csv").exists()
+
+
+def test_balanced_sampling(call, model, tmp_path, declared):
+    import pandas as pd
+
+    classes = next(c for c in declared.columns if c.categories)
+    made = tmp_path / "b.csv"
+    n = 10 * len(classes.categories)
+    assert call("sample", model, "-n", n, "--balance", classes.name, "-o", made, "-q")[0] == 0
+    assert set(pd.read_csv(made)[classes.name].value_counts()) == {10}
+    code, _, err = call("sample", model, "-n", 5, "--balance", "nope", "-o", tmp_path / "d.csv")
+    assert (code, "to balance by" in err) == (2, True)
