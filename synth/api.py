@@ -12,11 +12,12 @@ import pandas as pd
 from synth.errors import InputError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
-from synth.privacy.ingest import open_frame, read_table
+from synth.privacy.ingest import open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.prepare import prepare
 from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.rows import StoredRows
 from synth.progress import Progress, Silent
 from synth.receipt import FRESH, KEYED, write_receipt
 from synth.registry import DEFAULT, make_synthesizer, require_installed
@@ -56,8 +57,9 @@ def fit(
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
     Args:
-        data: A file (CSV, TSV, also gzipped; Parquet) or a frame. The dtypes of a frame count as public facts: where
-            pandas inferred them from the rows, as ``read_csv`` does, give the file instead.
+        data: A file (CSV, TSV, also gzipped; Parquet), a pattern or folder of such files, a table of a DuckDB database
+            (``file.duckdb::table``), or a frame. The dtypes of a frame count as public facts: where pandas inferred them
+            from the rows, as ``read_csv`` does, give the file instead.
         epsilon: The whole budget: domains, bounds, row count and training included.
         delta: Default: ``1 / (10 n^1.1)`` of the paid row count, at most 1e-5.
         schema: Public facts; what is missing is learnt from the same budget.
@@ -89,15 +91,15 @@ def fit(
     place = Path(ledger) if ledger is not None else None
     if place is not None:
         check_admission(place, budget)
-    frame = _frame(data, progress, delimiter, encoding)
+    found = _rows(data, declared, progress, delimiter, encoding)
     book = Ledger(budget, place)
     with book.settled():
         noise = Noise(os_entropy, secrets.randbits(63), FRESH)
         if secret is not None:
-            noise = _keyed(secret, frame, _settings(book.budget, declared, model, synthesizer, seed))
-        rows = open_frame(frame, declared, book, entropy=noise.entropy)
+            noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
+        rows = open_frame(found, declared, book, entropy=noise.entropy)
         known = rows.whole
-        del frame, data
+        del found, data
         table, codec = prepare(rows, progress)
         del rows
         run = Run(seed=noise.seed if seed is None else seed, progress=progress)
@@ -131,14 +133,16 @@ def _settings(budget: Budget, declared: Schema | None, model: str, synthesizer: 
     }  # fmt: skip
 
 
-def _keyed(secret: bytes, frame: pd.DataFrame, settings: dict[str, Any]) -> Noise:
-    return Noise(keyed_stream(secret, frame, settings), seed_of(secret, settings), KEYED)
+def _keyed(secret: bytes, rows: pd.DataFrame | StoredRows, settings: dict[str, Any]) -> Noise:
+    return Noise(keyed_stream(secret, rows, settings), seed_of(secret, settings), KEYED)
 
 
-def _frame(data: pd.DataFrame | str | Path, progress: Progress, delimiter: str | None, encoding: str) -> pd.DataFrame:
+def _rows(
+    data: pd.DataFrame | str | Path, schema: Schema | None, progress: Progress, delimiter: str | None, encoding: str
+) -> pd.DataFrame | StoredRows:
     if isinstance(data, str | Path):
         progress.phase("reading")
-        return read_table(Path(data), delimiter=delimiter, encoding=encoding)
+        return read_rows(str(data), schema, delimiter=delimiter, encoding=encoding, progress=progress)
     if not isinstance(data, pd.DataFrame):
         raise InputError(f"data must be a pandas frame or a path, not {type(data).__name__}")
     if len(data.columns) == 0:

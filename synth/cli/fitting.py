@@ -49,7 +49,10 @@ def interruptible() -> Iterator[None]:
 
 
 def fit(
-    data: Annotated[str | None, typer.Argument(help="The table: .csv, .tsv (also .gz) or .parquet.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Argument(help="The table: .csv, .tsv (also .gz), .parquet; 'lake/*.parquet', a folder, db.duckdb::table."),
+    ] = None,
     epsilon: Annotated[
         float | None, typer.Option("--epsilon", "-e", help="The whole privacy budget. 1 is a common choice.")
     ] = None,

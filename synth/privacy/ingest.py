@@ -5,8 +5,6 @@ Parsers quote the offending line in their errors, so none of their messages is p
 
 from __future__ import annotations
 
-import csv
-import gzip
 from pathlib import Path
 
 import pandas as pd
@@ -15,17 +13,55 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from synth.encoding.regenerate import check_providers
-from synth.encoding.values import check_header, numbers
+from synth.encoding.values import check_header
 from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
+from synth.privacy.lake import PARQUET, Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
-from synth.schema import DEFAULT_MISSING, Column, Kind, Schema, undeclared
+from synth.privacy.readers import DELIMITERS, csv_options, looks_like_data, plain_table, read_header, suffix_of, text_fault
+from synth.privacy.rows import StoredRows
+from synth.privacy.scratch import Scratch
+from synth.progress import Progress
+from synth.schema import Kind, Schema, undeclared
 
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
-LIKELY = (";", "\t", "|", ",")
-MAX_COLUMNS = 10_000
-BLOCK_BYTES = 1 << 24  # the parser wants a line to fit in a block
+
+def read_rows(
+    source: str, schema: Schema | None, *, delimiter: str | None, encoding: str, progress: Progress
+) -> pd.DataFrame | StoredRows:
+    """A table into memory, or where it is a lake into a store on disk, chunk by chunk; see ``lake`` and ``read_table``.
+
+    Args:
+        source: A file, a pattern, a folder, or a table of a database.
+        schema: Declared facts; columns that are made anew do not reach the store.
+        delimiter: Of text files.
+        encoding: Of text files.
+        progress: Told that something goes on, not how many rows there are.
+    """
+    if not is_lake(source):
+        return read_table(Path(source), delimiter=delimiter, encoding=encoding)
+    return store_rows(open_lake(source, Reading(delimiter=delimiter, encoding=encoding)), schema, progress)
+
+
+def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Path | None = None) -> StoredRows:
+    """Stream the columns that are learnt into a store on disk that goes with this process.
+
+    Args:
+        lake: All chunks, or the part of one worker.
+        schema: Declared facts.
+        progress: Advanced once a chunk.
+        folder: For the store; by default where ``TMPDIR`` says.
+
+    Raises:
+        InputError: The header does not match, a file cannot be read, or the disk is full.
+    """
+    learnt = settled_schema(list(lake.names), schema).only_modelled().names
+    rows = StoredRows(lake.names, learnt, Scratch(folder))
+    for chunk in lake.chunks():
+        rows.append(chunk.select(list(learnt)))
+        progress.advance()
+    rows.finish()
+    return rows
 
 
 def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> pd.DataFrame:
@@ -44,9 +80,8 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf
         raise InputError(f"{str(path)!r} is a directory; name the file in it")
     if not path.exists():
         raise InputError(f"there is no file {str(path)!r}; check the path")
-    suffixes = [s.lower() for s in path.suffixes if s.lower() != ".gz"]
-    suffix = suffixes[-1] if suffixes else ""
-    if suffix in (".parquet", ".pq"):
+    suffix = suffix_of(path)
+    if suffix in PARQUET:
         frame = _read_parquet(path)
     elif suffix in DELIMITERS or not suffix:
         frame = _read_text(path, delimiter if delimiter is not None else DELIMITERS.get(suffix, ","), encoding)
@@ -55,104 +90,36 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf
     return frame
 
 
-def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
-    """Column names of a text file.
-
-    Raises:
-        InputError: Empty file, unreadable first line, duplicate or empty names, or a likely wrong delimiter.
-    """
-    try:
-        opened = gzip.open if path.suffix.lower() == ".gz" else open
-        marked = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
-        with opened(path, "rt", encoding=marked, newline="") as text:
-            names = next(csv.reader(text, delimiter=delimiter), [])
-    except (UnicodeError, LookupError):
-        raise InputError(f"{path.name} is not text in encoding {encoding!r}; pass --encoding, such as latin-1") from None
-    except (OSError, EOFError, csv.Error, TypeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}; check the file and --delimiter") from None
-    if not names or names == [""]:
-        raise InputError(f"{path.name} is empty; it needs a header line and rows")
-    if "\0" in "".join(names):
-        raise InputError(f"{path.name} is not a text table; use its right suffix, such as .parquet")
-    if len(names) == 1:
-        other = next((d for d in LIKELY if d != delimiter and d in names[0]), None)
-        if other is not None:
-            shown = "a tab" if other == "\t" else f"{other!r}"
-            flag = "$'\\t'" if other == "\t" else f"{other!r}"
-            raise InputError(f"{path.name} has one column with {shown} in its name; pass --delimiter {flag}")
-    if len(names) > MAX_COLUMNS:
-        raise InputError(f"{path.name} has {len(names)} columns; at most {MAX_COLUMNS} are supported")
-    _check_names(names, path)
-    return names
-
-
-def _check_names(names: list[str], path: Path) -> None:
-    """Names are public, but the first line of a file without a header is not: nothing that looks like data is quoted."""
-    for i, name in enumerate(names):
-        if not name.strip():
-            raise InputError(f"column {i + 1} of {path.name} has no name; give every column a name")
-        if name in names[:i]:
-            shown = f"columns {names.index(name) + 1} and {i + 1}" if looks_like_data(name) else f"two columns named {name!r}"
-            text = f"{path.name} has {shown}" + (" with one name" if looks_like_data(name) else "")
-            raise InputError(f"{text}; rename one of them")
-
-
-def looks_like_data(name: str) -> bool:
-    """Whether a column name reads as a number, a date or a missing value."""
-    cell = pd.Series([name], dtype=object)
-    number, stamp = Column(name="x", kind=Kind.FLOAT), Column(name="x", kind=Kind.DATETIME)
-    return name.strip() in DEFAULT_MISSING or any(numbers(cell, c, ())[0] == numbers(cell, c, ())[0] for c in (number, stamp))
-
-
 def _read_text(path: Path, delimiter: str, encoding: str) -> pd.DataFrame:
-    if len(delimiter) != 1:
+    if len(delimiter) != 1:  # before the header is looked at
         raise InputError(f"a delimiter is one character, not {delimiter!r}")
-    names = read_header(path, delimiter, encoding)
-    options = {
-        "read_options": pyarrow.csv.ReadOptions(
-            block_size=BLOCK_BYTES, encoding=encoding, column_names=names, skip_rows=0, skip_rows_after_names=0
-        ),
-        "parse_options": pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        "convert_options": pyarrow.csv.ConvertOptions(
-            column_types={name: pa.dictionary(pa.int32(), pa.string()) for name in names}, strings_can_be_null=False
-        ),
-    }
+    options = csv_options(read_header(path, delimiter, encoding), delimiter, encoding)
     try:
         table = pyarrow.csv.read_csv(path, **options)
-    except pa.ArrowInvalid as error:
-        reason = str(error)
-        if "UTF8" in reason or "UTF-8" in reason:
-            hint = "pass --encoding, such as latin-1"
-            raise InputError(f"{path.name} is not text in encoding {encoding!r}; {hint}") from None
-        raise InputError(
-            f"{path.name} has lines with another number of fields than its header; check --delimiter and the quoting"
-        ) from None
     except (OSError, UnicodeError, pa.ArrowException) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}") from None
+        raise text_fault(error, path.name, encoding) from None
     frame: pd.DataFrame = table.slice(1).to_pandas()
     return frame
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        table = pyarrow.parquet.read_table(path)
+        table = pyarrow.parquet.read_table(path, partitioning=None)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
-    fields = []
-    for field in table.schema:
-        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
-            raise InputError(f"column {field.name!r} of {path.name} holds lists, structs or bytes; flatten or drop it")
-        fields.append(field.with_type(pa.timestamp("s")) if pa.types.is_date(field.type) else field)
-    frame: pd.DataFrame = table.cast(pa.schema(fields)).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    plain = plain_table(table, path.name)
+    frame: pd.DataFrame = plain.to_pandas(ignore_metadata=True, integer_object_nulls=True)
     frame.columns = frame.columns.astype(str)
     return frame
 
 
-def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy) -> PrivateFrame:
-    """Put a frame behind a ledger.
+def open_frame(
+    rows: pd.DataFrame | StoredRows, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
+) -> PrivateFrame:
+    """Put rows behind a ledger.
 
     Args:
-        frame: Raw rows; its header is public.
+        rows: Raw rows; their header is public.
         schema: Declared facts; ``None`` declares the header only.
         ledger: Of this run.
         entropy: Source of secret bytes.
@@ -160,7 +127,20 @@ def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, en
     Raises:
         InputError: The header does not match, or the table asks for what is not supported.
     """
-    names = [str(name) for name in frame.columns]
+    names = list(rows.header) if isinstance(rows, StoredRows) else [str(name) for name in rows.columns]
+    settled = settled_schema(names, schema)
+    if isinstance(rows, StoredRows):
+        return PrivateFrame(rows, settled, ledger, entropy)
+    renamed = rows.set_axis(names, axis=1)[[c.name for c in settled.modelled]].reset_index(drop=True)
+    return PrivateFrame(renamed, settled, ledger, entropy)
+
+
+def settled_schema(names: list[str], schema: Schema | None) -> Schema:
+    """The declared schema, or one that declares the header only.
+
+    Raises:
+        InputError: The header does not match it, or it asks for what is not supported.
+    """
     if schema is None:
         if len(set(names)) < len(names):
             check_header(names, undeclared(tuple(dict.fromkeys(names))))
@@ -178,8 +158,7 @@ def open_frame(frame: pd.DataFrame, schema: Schema | None, ledger: Ledger, *, en
             "keep one row per person and take 'entity' out of the schema"
         )
     check_learnable(schema)
-    renamed = frame.set_axis(names, axis=1)[[c.name for c in schema.modelled]].reset_index(drop=True)
-    return PrivateFrame(renamed, schema, ledger, entropy)
+    return schema
 
 
 def check_learnable(schema: Schema) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from synth.errors import InputError
+from synth.privacy.rows import StoredRows
 
 SECRET_BYTES = 32
 LABEL = b"synth noise stream 1"
@@ -63,19 +64,19 @@ def hkdf_sha256(secret: bytes, *, salt: bytes, info: bytes) -> bytes:
     return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
 
 
-def keyed_stream(secret: bytes, frame: pd.DataFrame, settings: dict[str, Any]) -> KeyedStream:
+def keyed_stream(secret: bytes, rows: pd.DataFrame | StoredRows, settings: dict[str, Any]) -> KeyedStream:
     """The stream of one fit.
 
     Args:
         secret: 32 bytes from ``read_noise_key``.
-        frame: Raw rows. Private.
+        rows: Raw rows. Private.
         settings: Everything that steers the fit, plain types.
 
     Raises:
         InputError: The frame holds objects other than texts, numbers, dates and times.
     """
     told = json.dumps({**settings, "surroundings": surroundings()}, sort_keys=True).encode()
-    digests = hashlib.sha256(told).digest() + _exact_digest(frame)
+    digests = hashlib.sha256(told).digest() + _exact_digest(rows)
     return KeyedStream(hkdf_sha256(secret, salt=LABEL, info=LABEL + digests))
 
 
@@ -119,11 +120,11 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith("model name")), platform.processor())
 
 
-def _exact_digest(frame: pd.DataFrame) -> bytes:
-    """SHA-256 of an encoding of the frame that no other frame has. Private."""
+def _exact_digest(rows: pd.DataFrame | StoredRows) -> bytes:
+    """SHA-256 of an encoding of the rows that no other rows have. Private."""
     whole = hashlib.sha256()
-    for name, (_, column) in zip(frame.columns, frame.items(), strict=True):
-        for part in (str(name), str(column.dtype) if column.dtype != "category" else "category", str(len(column))):
+    for name, column in _columns(rows):
+        for part in (name, str(column.dtype) if column.dtype != "category" else "category", str(len(column))):
             _feed(whole, part.encode())
         if isinstance(column.dtype, pd.CategoricalDtype):
             for text in _texts(column.cat.categories):
@@ -134,6 +135,15 @@ def _exact_digest(frame: pd.DataFrame) -> bytes:
                 _feed(whole, text)
         _feed(whole, b"end of column")
     return whole.digest()
+
+
+def _columns(rows: pd.DataFrame | StoredRows) -> Iterator[tuple[str, pd.Series]]:
+    """Names and cells, a column (of a chunk) at a time."""
+    if isinstance(rows, StoredRows):
+        for name in rows.names:
+            yield from ((name, part) for part in rows.cells(name))
+    else:
+        yield from ((str(name), column) for name, (_, column) in zip(rows.columns, rows.items(), strict=True))
 
 
 def _feed(whole: Any, part: bytes) -> None:

@@ -85,20 +85,25 @@ class MemoryRows(Sealed):
 
 
 class StoredRows(Sealed):
-    """Chunks on disk, as Arrow IPC streams of one column each; only the chunk that is looked at is in memory."""
+    """Chunks on disk, as Arrow IPC streams of one column each; only the chunk that is looked at is in memory.
 
-    __slots__ = ("__cells", "__names", "__parsed", "__sizes", "scratch")
+    Attributes:
+        header: All columns of the table. Public.
+        scratch: Where the chunks lie.
+    """
 
-    def __init__(self, names: tuple[str, ...], scratch: Scratch) -> None:
-        """Start without rows."""
-        self.__names, self.scratch = names, scratch
+    __slots__ = ("__cells", "__names", "__parsed", "__sizes", "header", "scratch")
+
+    def __init__(self, header: tuple[str, ...], names: tuple[str, ...], scratch: Scratch) -> None:
+        """Start without rows; ``names`` are the columns that are kept."""
+        self.header, self.__names, self.scratch = header, names, scratch
         self.__sizes: list[int] = []
         self.__cells: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
         self.__parsed: dict[Parse, list[int]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Header. Public."""
+        """Columns that are kept. Public."""
         return self.__names
 
     def append(self, chunk: pa.Table) -> None:
@@ -115,6 +120,11 @@ class StoredRows(Sealed):
             data = sink.getvalue()
             self.__cells[name].append((self.scratch.append(memoryview(data)), data.size))
         self.__sizes.append(chunk.num_rows)
+
+    def finish(self) -> None:
+        """After the last chunk: a table without any has an empty one."""
+        if not self.__sizes:
+            self.append(pa.table({name: pa.nulls(0, pa.string()) for name in self.__names}))
 
     def exact_sizes(self) -> tuple[int, ...]:
         """Rows of each chunk. Private."""

@@ -10,6 +10,7 @@ import stat
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import stats
 
@@ -18,6 +19,8 @@ from synth.privacy import keyed
 from synth.privacy.keyed import KeyedStream, hkdf_sha256, keyed_stream, read_noise_key, seed_of, surroundings, write_noise_key
 from synth.privacy.mechanisms import noisy_counts
 from synth.privacy.randomness import poisson_sample
+from synth.privacy.rows import StoredRows
+from synth.privacy.scratch import Scratch
 
 SECRET = bytes(range(32))
 FRAME = pd.DataFrame({"a": ["x", "y", "x"], "b": [1, 2, 3]})
@@ -185,3 +188,13 @@ def test_missing_files_folders_and_pipes_are_no_keys(tmp_path):
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(InputError, match="no noise key"):
         read_noise_key(tmp_path / "pipe")
+
+
+def test_a_stored_table_has_a_stream_of_its_rows(tmp_path):
+    def stored(cells):
+        rows = StoredRows(("x",), ("x",), Scratch(tmp_path))
+        rows.append(pa.table({"x": cells}))
+        return keyed_stream(bytes(range(32)), rows, {"epsilon": 1.0})(64)
+
+    assert stored([1, 2]) == stored([1, 2])
+    assert len({stored([1, 2]), stored([1, 3]), stored([1, 2, 2])}) == 3

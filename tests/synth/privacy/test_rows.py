@@ -20,7 +20,7 @@ N, D = Column(name="n", kind=Kind.INTEGER), Column(name="d", kind=Kind.DATETIME)
 
 @pytest.fixture
 def stored(tmp_path):
-    found = StoredRows(tuple(TABLE.column_names), Scratch(tmp_path))
+    found = StoredRows(("n", "f", "d", "left out"), tuple(TABLE.column_names), Scratch(tmp_path))
     for start, length in ((0, 2), (2, 0), (2, 4)):
         found.append(TABLE.slice(start, length))
     return found
@@ -55,6 +55,16 @@ def test_numbers_are_parsed_once_per_kind(stored, monkeypatch):
             assert len(list(found.numbers(N, ()))) == chunks
             assert len(list(found.numbers(Column(name="n", kind=Kind.DATETIME), ()))) == chunks
         assert asked == [Kind.INTEGER] * chunks + [Kind.DATETIME] * chunks
+
+
+def test_no_chunk_is_one_without_rows(tmp_path):
+    empty = StoredRows(("n",), ("n",), Scratch(tmp_path))
+    empty.finish()
+    assert empty.exact_sizes() == (0,)
+    assert len(next(empty.cells("n"))) == 0
+    assert len(next(empty.numbers(N, ()))) == 0
+    empty.finish()
+    assert empty.exact_sizes() == (0,)
 
 
 def test_rows_do_not_print(stored):
