@@ -110,6 +110,8 @@ def _files(source: str) -> tuple[Path, list[Path]]:
     else:
         root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
         found = sorted(Path(p) for p in glob.glob(source, recursive=True) if Path(p).is_file())
+    if not found and path.is_dir():
+        raise InputError(f"the directory {source!r} holds no .parquet or .csv file")
     if not found:
         raise InputError(f"no .parquet or .csv file matches {source!r}; quote a pattern so that the shell leaves it alone")
     return root, found

@@ -108,9 +108,9 @@ def test_tables_of_a_database(tmp_path, monkeypatch):
         open_lake(f"{path}::visits", Reading())
 
 
-@pytest.mark.parametrize("source", ["*.parquet", ""])
-def test_nothing_there_is_a_sentence(tmp_path, source):
-    with pytest.raises(InputError, match="quote a pattern"):
+@pytest.mark.parametrize(("source", "match"), [("*.parquet", "quote a pattern"), ("", "directory .* holds no")])
+def test_nothing_there_is_a_sentence(tmp_path, source, match):
+    with pytest.raises(InputError, match=match):
         open_lake(str(tmp_path / source), Reading())
 
 
