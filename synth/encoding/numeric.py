@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.encoding.axis import Axis, apply_policy, cell_index
+from synth.encoding.even import even_draws
 from synth.encoding.rounding import Rounding
 from synth.schema import Column
 
@@ -62,7 +63,7 @@ class NumericCodec:
         starts = np.asarray((*self.starts, len(weights)))
         bins = np.minimum(codes, len(self.starts) - 1)
         low, high = cumulative[starts[bins]], cumulative[starts[bins + 1]]
-        cell = np.searchsorted(cumulative, low + rng.random(len(codes)) * (high - low), side="right") - 1
+        cell = np.searchsorted(cumulative, low + even_draws(codes, rng) * (high - low), side="right") - 1
         cell = np.clip(cell, starts[bins], starts[bins + 1] - 1)
         values = self._on_grid(cell, bins, rng) if self.axis.step else self._inside(cell, rng)
         values = np.clip(values, self.axis.low, self.axis.high)

@@ -216,15 +216,3 @@ def _shares(weights: Tensor, index: Tensor, values: Tensor, cells: int) -> Tenso
 def effective(weights: Tensor) -> float:
     """Effective sample size as a share of the rows (Kish)."""
     return float(1 / (weights.square().sum() * len(weights)))
-
-
-def resample(weights: Tensor, rows: int, start: float) -> Tensor:
-    """Systematic resampling: positions, shape (rows,), each as often as its weight says, up to rounding.
-
-    Args:
-        weights: Shape (drawn rows,), summing to 1.
-        rows: How many to take.
-        start: In [0, 1).
-    """
-    points = (torch.arange(rows, dtype=torch.float64) + start) / rows
-    return torch.searchsorted(weights.double().cumsum(0), points).clamp_max(len(weights) - 1)

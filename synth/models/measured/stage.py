@@ -12,15 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from synth.encoding.even import even_draws
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
 from synth.models.given import Given, Weighted, grouped, with_known
+from synth.models.measured.balance import chosen_rows
 from synth.models.measured.denoise import denoise
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
-from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, resample, striking
+from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, striking
 from synth.models.measured.workload import choose_workload
 from synth.models.one_way import log_shares, measure_one_way, pack, unpack
 from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
@@ -35,6 +37,8 @@ PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
 LEAST = 1e-12  # share of a code that was never seen, inside its group
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
+FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
+LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
 MEASURED_SHARE = 0.95  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
 
@@ -169,13 +173,14 @@ def finish(
     if not rake:
         multipliers = torch.zeros_like(multipliers)
     kept = effective(features.weigh(pool, multipliers, domain))
+    draws = 4 if kept < LEAST_EFFECTIVE or len(domain.names) <= FEW_COLUMNS else 2
     tensors: dict[str, Any] = {
         "one_way": pack(learnt.one_way),
         "groups": np.concatenate(learnt.groups.maps).astype(np.int32),
         "multipliers": multipliers.numpy(),
         **features.to_arrays(),
     }
-    return tensors, {"draws_per_row": 2 if kept > 0.6 else 4, "notes": list(learnt.notes), "in_order": list(domain.in_order)}
+    return tensors, {"draws_per_row": draws, "notes": list(learnt.notes), "in_order": list(domain.in_order)}
 
 
 def coarse_domain(fitted: Fitted, domain: Domain) -> Domain:
@@ -214,12 +219,12 @@ def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: 
     features = Features.from_arrays(fitted.tensors, len(multipliers))
     drawn = draw(n_rows * int(fitted.facts["draws_per_row"]), rng)
     weights = features.weigh(drawn, multipliers, coarse)
-    taken = drawn[resample(weights, n_rows, float(rng.random()))].numpy()
+    taken = drawn.numpy()[chosen_rows(drawn.numpy(), weights.double().numpy(), n_rows, coarse, rng)]
     codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
     maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
     for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
         codes[:, j] = within_groups(taken[:, j], maps[j], shares, rng)
-    return EncodedTable(domain, codes[rng.permutation(n_rows)])
+    return EncodedTable(domain, codes)
 
 
 def conditioned_rows(
@@ -264,5 +269,5 @@ def within_groups(
     rising = np.append(0.0, np.cumsum(likely[order]))
     first = np.searchsorted(groups[order], np.arange(groups.max() + 2))
     low, high = rising[first[merged]], rising[first[merged + 1]]
-    place = np.searchsorted(rising, low + rng.random(len(merged)) * (high - low), side="right") - 1
+    place = np.searchsorted(rising, low + even_draws(merged, rng) * (high - low), side="right") - 1
     return np.asarray(order[np.clip(place, first[merged], first[merged + 1] - 1)])

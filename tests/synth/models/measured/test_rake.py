@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from synth.models.measured import rake
 from synth.models.measured.evidence import Evidence, Table
@@ -18,7 +16,6 @@ from synth.models.measured.rake import (
     fit_multipliers,
     level,
     pool_size,
-    resample,
     striking,
 )
 from synth.privacy.signs import SignProduct
@@ -122,22 +119,6 @@ def test_only_products_that_the_rows_do_not_explain_are_striking():
     kept = striking(products([0.3, 0.0], sd=0.01), codes, DOMAIN)
     assert kept.queries == (PARITY,)
     assert (kept.means.tolist(), kept.sd.tolist()) == ([0.3], [0.01])
-
-
-@given(st.integers(0, 999), st.integers(1, 30), st.integers(1, 200), st.floats(0, 1, exclude_max=True))
-def test_resampling_takes_each_row_as_often_as_its_weight_says(seed, drawn, wanted, start):
-    weights = torch.from_numpy(np.random.default_rng(seed).dirichlet(np.full(drawn, 0.5)))
-    taken = resample(weights, wanted, start)
-    assert taken.shape == (wanted,)
-    counts = torch.bincount(taken, minlength=drawn)
-    assert len(counts) == drawn
-    assert ((counts - wanted * weights).abs() <= 1 + 1e-6).all()
-
-
-def test_resampling_nothing_and_from_float_weights():
-    assert resample(torch.full((4,), 0.25), 0, 0.5).shape == (0,)
-    short = torch.full((4,), 0.2499)  # float sums fall short of 1: the last row takes what is left
-    assert resample(short, 1000, 0.999).max() == 3
 
 
 def test_the_effective_share_of_one_heavy_row():
