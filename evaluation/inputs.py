@@ -111,6 +111,21 @@ def row_hashes(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.uint64
     return np.asarray(pd.util.hash_pandas_object(frame, index=False).to_numpy(), dtype=np.uint64)
 
 
+def text_hashes(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    """A 64-bit hash per row of raw cells, by their texts and column by column, so that no copy of the table is made.
+
+    Args:
+        frame: Shape (n, d); equal texts in the same order of columns hash alike, whatever the dtypes.
+    """
+    total = np.full(len(frame), 0x345678, dtype=np.uint64)
+    for name in frame.columns:
+        codes, seen = pd.factorize(frame[name], use_na_sentinel=True)
+        words = pd.util.hash_array(np.append(np.asarray(seen).astype(str).astype(object), "nan"), categorize=False)
+        total = (total ^ words[codes]) * np.uint64(0x9E3779B97F4A7C15)
+        total ^= total >> np.uint64(29)
+    return np.asarray(total, dtype=np.uint64)
+
+
 def sample_rows(frame: pd.DataFrame, max_rows: int | None, seed: int, stream: int) -> pd.DataFrame:
     """At most ``max_rows`` rows, a seeded simple random sample in their old order.
 
@@ -128,7 +143,10 @@ def sample_rows(frame: pd.DataFrame, max_rows: int | None, seed: int, stream: in
     if max_rows is None or len(frame) <= max_rows:
         return frame
     rng = np.random.default_rng([_OWN, max(0, seed), 100 + stream])
-    return frame.iloc[np.sort(rng.permutation(len(frame))[:max_rows])].reset_index(drop=True)
+    drawn = frame.iloc[np.sort(rng.permutation(len(frame))[:max_rows])].reset_index(drop=True)
+    for name in drawn.columns[[isinstance(kind, pd.CategoricalDtype) for kind in drawn.dtypes]]:
+        drawn[name] = drawn[name].cat.remove_unused_categories()  # a text column keeps all texts of the file otherwise
+    return drawn
 
 
 def overlap(rows: pd.DataFrame, pool: pd.DataFrame) -> float:

@@ -19,7 +19,7 @@ from evaluation.fidelity.missing import score_missing
 from evaluation.fidelity.sdmetrics_bridge import run_sdmetrics
 from evaluation.fidelity.validity import score_validity
 from evaluation.fidelity.workload import score_workload
-from evaluation.inputs import Tables, check_overlap, prepare, sample_rows
+from evaluation.inputs import Tables, check_overlap, prepare, sample_rows, text_hashes
 from evaluation.report import Report
 from evaluation.scores import Section
 from evaluation.shapes import column_shapes
@@ -128,8 +128,8 @@ def _overlap(tables: Tables, given: Frames, scored: Frames) -> Section:
 
 
 def _texts(frame: Any, schema: Schema) -> Any:
-    """Cells as texts, columns in schema order; ``None`` where there is no table."""
-    return None if frame is None else frame[list(schema.names)].astype(str)
+    """A hash of each row's texts, columns in schema order; ``None`` where there is no table."""
+    return None if frame is None else pd.DataFrame({"row": text_hashes(frame[list(schema.names)])})
 
 
 def _silent(_: str) -> None:

@@ -233,6 +233,18 @@ class Release:
         return target
 
 
+def dataset_seeds(datasets: int, seed: int | None) -> list[int]:
+    """Seeds of several samples that are independent of each other, given the release.
+
+    Args:
+        datasets: How many.
+        seed: Makes them repeatable; the first ones do not depend on how many are asked for.
+    """
+    root = np.random.SeedSequence(seed)
+    streams = (np.random.SeedSequence(root.entropy, spawn_key=(1, k)) for k in range(datasets))
+    return [int(stream.generate_state(1, np.uint64)[0]) for stream in streams]
+
+
 class atomic_path:
     """Write beside ``target`` and move into place at the end; on any error nothing is left behind."""
 

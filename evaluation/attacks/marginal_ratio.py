@@ -5,8 +5,11 @@ marginal tables. Which ones is part of a release's receipt, and so public; where
 pairs and triples of columns. Each table in which the release holds more rows in the person's cell than the population
 does speaks for membership; the logarithms of these ratios are added up.
 
-This is in the spirit of MAMA-MIA, which first learns from shadow fits which tables an algorithm tends to choose and how
-much each is worth; here the tables are read from the receipt or taken evenly, and no shadow fit is made.
+After MAMA-MIA, with two differences. There, shadow fits on fresh rows estimate how often an algorithm chooses each table,
+and that frequency is the table's weight; here the receipt says which tables were chosen, so a table weighs as often as it was
+measured, and no shadow fit is made. There, ratios are added; here their logarithms, which found more whenever both were
+tried: AUC 0.59 against 0.57 on a plain copy of Adult, 0.63 against 0.59 on `marginal` (500 rows, epsilon 100). Weighing
+tables by the receipt's noise gained nothing in the same trials.
 
 References:
     Golob, Pentyala, Maratkhan and De Cock (2024), arXiv:2410.05506 (MAMA-MIA).
@@ -37,7 +40,7 @@ THREAT = Threat(
     targets="random fitted rows",
     control="held-out rows that were neither fitted nor the attacker's",
     baseline="an AUC of 0.5: without the release fitted and fresh people look alike",
-    source="in the spirit of Golob et al. 2024, arXiv:2410.05506",
+    source="after Golob et al. 2024, arXiv:2410.05506",
 )
 
 

@@ -163,7 +163,8 @@ def write_report(
         r = release.receipt
         card = {"model": r.model, "epsilon": r.epsilon, "delta": r.delta, "adjacency": r.adjacency, "unit": r.unit,
                 "rows": r.rows, "created": r.created}  # fmt: skip
-        measured = tuple(tuple(e["target"]) for e in r.events if e.get("what") == "table")
+        by_kind = [tuple(tuple(e["target"]) for e in r.events if e.get("what") == kind) for kind in ("table", "one-way table")]
+        measured = by_kind[0] or by_kind[1]
     report = run(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
         target=target, groups=groups, max_rows=max_rows, seed=seed, card=card, measured=measured, progress=progress.phase,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.inputs import check_overlap, is_excess, overlap, prepare, repeated, sample_rows
+from evaluation.inputs import check_overlap, is_excess, overlap, prepare, repeated, sample_rows, text_hashes
 from synth.errors import InputError
 from synth.schema import Schema
 
@@ -55,3 +55,14 @@ def test_samples_are_seeded_and_differ_between_tables(real: pd.DataFrame) -> Non
     assert sample_rows(real, None, 0, 0) is sample_rows(real, 5000, 0, 0) is real
     with pytest.raises(InputError, match="at least 20 rows"):
         sample_rows(real, 19, 0, 0)
+
+
+def test_rows_hash_by_their_texts_whatever_the_dtypes(real: pd.DataFrame) -> None:
+    texts = real.astype(str)
+    hashes = text_hashes(texts)
+    assert (text_hashes(texts.astype("category")) == hashes).all()
+    assert (text_hashes(real[["age"]]) == text_hashes(texts[["age"]])).all()
+    assert len(np.unique(hashes)) == len(texts.drop_duplicates())
+    assert (text_hashes(texts[texts.columns[::-1]]) != hashes).all()
+    gap = pd.DataFrame({"a": ["x", None, "nan"], "b": pd.Categorical(["x", None, "nan"])})
+    assert text_hashes(gap[["a"]])[1] == text_hashes(gap[["b"]])[1] == text_hashes(gap[["a"]])[2]
