@@ -34,6 +34,12 @@ def write_rows(blocks: Iterable[pd.DataFrame], release: Release, target: Path, *
             _text(blocks, empty, temporary, "," if ".csv" in suffix else "\t")
 
 
+def numbered(target: Path, number: int) -> Path:
+    """The name of one of several files: ``out.csv.gz`` and 3 give ``out_3.csv.gz``."""
+    stem, dot, rest = target.name.partition(".")
+    return target.with_name(f"{stem}_{number}{dot}{rest}")
+
+
 def _parquet(blocks: Iterable[pd.DataFrame], empty: pd.DataFrame, path: Path) -> None:
     fields = []
     for name, series in empty.items():

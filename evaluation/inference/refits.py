@@ -1,8 +1,8 @@
 """The released mechanism again, from the release itself: fits of rows that were drawn from the release. Nothing private.
 
 Every repetition draws as many rows as were fitted, learns again what the original run learnt and measures again with the
-same epsilon and delta, and so with noise of the same size. How far its answers lie from those of the release is how far those of the
-release lie from the population's: a parametric bootstrap, whose law is the release.
+same epsilon and delta, and so with noise of the same size. How far its answers lie from those of the release is how far
+those of the release lie from the population's: a parametric bootstrap, whose law is the release.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ def declared_schema(release: Release) -> Schema:
     """What the owner had declared: the release's schema without what the receipt says was learnt."""
     learnt = release.receipt.learnt
     columns = tuple(_as_declared(column, learnt.get(column.name, ())) for column in release.schema.columns)
-    return replace(
-        release.schema, columns=columns, public_rows=release.receipt.rows if release.receipt.rows_public else None
-    )
+    return replace(release.schema, columns=columns, public_rows=release.receipt.rows if release.receipt.rows_public else None)
 
 
 def _as_declared(column: Column, learnt: list[str] | tuple[str, ...]) -> Column:
@@ -64,12 +62,16 @@ def refits(
 
     Raises:
         InputError: Fewer than ``LEAST_REFITS``.
-        RefusedError: Too many repetitions are refused: the budget hardly carries this model.
+        RefusedError: The unit of the guarantee is no row, or too many repetitions are refused: the budget hardly carries this
+            model.
     """
+    if release.receipt.unit != "row":
+        raise RefusedError("refits draw rows one by one, which is wrong where a person has several; no interval is given")
     if number < LEAST_REFITS:
         raise InputError(f"at least {LEAST_REFITS} refits are needed, not {number}")
     schema, rows = declared_schema(release), release.receipt.rows
-    texts = pd.DataFrame({name: pool[name].map(str, na_action="ignore") for name in pool})  # dtypes would count as declared
+    loose = [column.name for column in schema.columns if column.kind is None]  # their dtypes would count as declared
+    texts = pool.assign(**{name: pool[name].map(str, na_action="ignore").astype(object) for name in loose})
     failed = 0
     for _ in range(number):
         drawn = texts.iloc[rng.integers(len(texts), size=rows)].reset_index(drop=True)

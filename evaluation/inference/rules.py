@@ -13,8 +13,9 @@ with q the mean over the m datasets, q* the same on each of B refits, S*^2 their
 own population. S*^2 holds sampling, noise, learning and the chance of m datasets. Intervals are Student's with B - 1
 degrees of freedom.
 
-What this cannot see: relations that the model leaves out. The release lies within what the model can express, so refits find
-no such bias. Estimates of relations from a model that measured none are refused; for others the coverage was tried by simulation.
+What this cannot see: relations that the model leaves out. The release lies within what the model can express, so refits
+find no such bias. Estimates of relations from a model that measured none are refused; for others coverage was tried by
+simulation.
 
 References:
     Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 6 and 10.
@@ -93,9 +94,7 @@ def combine(
         error = math.sqrt((1 + 1 / len(known)) * float(known.var(ddof=1)))
         reach = float(stats.t.ppf(0.5 + confidence / 2, len(known) - 1)) * error
         out.append(
-            Estimate(
-                name=name, value=value, error=error, low=value - reach, high=value + reach, plain=plain, refits=len(known)
-            )
+            Estimate(name=name, value=value, error=error, low=value - reach, high=value + reach, plain=plain, refits=len(known))
         )
     return tuple(out)
 

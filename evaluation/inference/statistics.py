@@ -184,8 +184,8 @@ def proportion_of(release: Release, column: str, value: str) -> Proportion:
 def coefficients_of(release: Release, formula: str) -> Coefficients:
     """A checked question from a formula such as ``income ~ age + sex``; no interactions and no functions.
 
-    Numbers enter as they are, categories and booleans with one coefficient per level beside the first of the schema. A target with
-    two values gives a logistic regression for the second of them.
+    Numbers enter as they are, categories and booleans with one coefficient per level beside the first of the schema. A
+    target with two values gives a logistic regression for the second of them.
 
     Raises:
         InputError: The formula cannot be read, or names a column that cannot be used.

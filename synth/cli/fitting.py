@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import shlex
 import signal
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -19,6 +20,8 @@ from synth.errors import InputError
 from synth.registry import DEFAULT, SYNTHESIZERS
 
 MODEL_HELP = f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default."
+
+MAX_DATASETS = 10_000
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
@@ -166,6 +169,10 @@ def sample(
         typer.Option("--condition", "-c", help="Only rows that meet it, such as 'age>=65'; all of several have to hold."),
     ] = None,
     balance: Annotated[str | None, typer.Option("--balance", help="As many rows of every class of this column.")] = None,
+    datasets: Annotated[
+        int | None,
+        typer.Option("--datasets", help="So many tables, independent given the model: OUTPUT_1, OUTPUT_2, ..."),
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -177,34 +184,66 @@ def sample(
     Example: synth sample model.synth -n 10000 -o synthetic.parquet --seed 7
 
     Example: synth sample model.synth -n 500 -c "sex=Female" -c "age>=65" -o older.csv
-    """
-    from synth.conditions import Condition
-    from synth.release import BLOCK, load
-    from synth.writer import write_rows
 
+    Example: synth sample model.synth --datasets 5 --seed 7 -o synthetic.csv
+    """
+    from synth.release import BLOCK, dataset_seeds, load
+
+    if datasets is not None and not 1 <= datasets <= MAX_DATASETS:
+        raise InputError(f"--datasets takes a number from 1 to {MAX_DATASETS}, not {datasets}")
     release = load(model)
     total = release.receipt.rows if rows is None else rows
     started = time.monotonic()
+    worth: list[float] = []
+    seeds: list[int | None] = [seed] if datasets is None else [*dataset_seeds(datasets, seed)]
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
-        progress.phase("sampling", total)
-        if conditions or balance:
-            asked = [Condition(num_rows=total, where=tuple(conditions or ()))]
-            if balance is not None:
-                asked = release.balanced(balance, total, conditions or ())
-            blocks = release.condition_blocks(asked, seed=seed, mixed=True)
-        else:
-            blocks = release.sample_blocks(total, seed=seed)
-        worth: list[float] = []
-        write_rows(_counted(blocks, progress, worth), release, Path(output), force=force)
+        progress.phase("sampling", total * len(seeds))
+        tables = [_counted(_drawn(release, total, one, conditions or (), balance), progress, worth) for one in seeds]
+        written = _write_tables(tables, release, Path(output), apart=datasets is not None, force=force)
     facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
+    if datasets is not None:
+        facts["outputs"] = [str(path) for path in written]
     if conditions or balance:
         facts["effective_rows"] = round(sum(worth))
     if as_json:
         print_json(facts)
         return
-    out.print(f"{output}: {total:,} rows, {facts['seconds']} s")
-    if sum(worth) < 0.9 * total and (conditions or balance):
+    shown = output if datasets is None else f"{written[0]} to {written[-1].name}"
+    out.print(f"{shown}: {total:,} rows{' each' if datasets is not None else ''}, {facts['seconds']} s")
+    if sum(worth) < 0.9 * total * len(seeds) and (conditions or balance):
         out.print(f"the model supports this little: the rows say about as much as {sum(worth):,.0f} independent ones")
+
+
+def _drawn(release: Any, total: int, seed: int | None, conditions: Sequence[str], balance: str | None) -> Iterator[Any]:
+    """Blocks of one table."""
+    from synth.conditions import Condition
+
+    if not conditions and balance is None:
+        yield from release.sample_blocks(total, seed=seed)
+        return
+    asked = [Condition(num_rows=total, where=tuple(conditions))]
+    if balance is not None:
+        asked = release.balanced(balance, total, conditions)
+    yield from release.condition_blocks(asked, seed=seed, mixed=True)
+
+
+def _write_tables(tables: Sequence[Iterator[Any]], release: Any, target: Path, *, apart: bool, force: bool) -> list[Path]:
+    """All tables or none: several are written beside their places and moved there at the end."""
+    from synth.release import check_writable
+    from synth.writer import numbered, write_rows
+
+    if not apart:
+        write_rows(tables[0], release, target, force=force)
+        return [target]
+    places = [numbered(target, number) for number in range(1, len(tables) + 1)]
+    for place in places:
+        check_writable(place, force=force)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
+        for table, place in zip(tables, places, strict=True):
+            write_rows(table, release, Path(folder) / place.name, force=False)
+        for place in places:
+            (Path(folder) / place.name).replace(place)
+    return places
 
 
 def _counted(blocks: Iterator[Any], progress: Reporter, worth: list[float]) -> Iterator[Any]:

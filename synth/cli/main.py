@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting
+from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -47,6 +47,7 @@ app = typer.Typer(
 )
 fitting.register(app)
 evaluating.register(app)
+inferring.register(app)
 attacking.register(app)
 auditing.register(app)
 budgeting.register(app)

@@ -29,7 +29,7 @@ def commands(group=None, prefix=()):
 COMMANDS = dict(commands())
 NEEDS = {
     ("fit",): ("--epsilon", "--schema", "--output", "--delta", "--set", "--seed", "--config", "--force", "Example"),
-    ("sample",): ("--rows", "--output", "--seed", ".parquet", "no further privacy", "Example"),
+    ("sample",): ("--rows", "--output", "--seed", "--datasets", ".parquet", "no further privacy", "Example"),
     ("inspect",): ("--html", "--json"),
     ("evaluate",): (
         "--real",
@@ -42,6 +42,7 @@ NEEDS = {
         "Example",
     ),
     ("attack",): ("--shadow-fits", "--targets", "--records", "no budget is charged", "Example"),
+    ("infer",): ("--mean", "--proportion", "--regress", "--refits", "too narrow", "Example"),
     ("budget", "set"): ("--epsilon", "--delta", "Example"),
     ("budget", "show"): ("--json",),
     ("budget", "history"): ("--json",),

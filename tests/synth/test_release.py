@@ -24,7 +24,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
 from synth.progress import Silent
 from synth.receipt import write_receipt
-from synth.release import BLOCK, MEMBERS, Release, check_writable, load
+from synth.release import BLOCK, MEMBERS, Release, check_writable, dataset_seeds, load
 from synth.schema import Column, Kind, Schema
 
 
@@ -326,3 +326,9 @@ def test_what_cannot_be_learnt_is_refused_before_anything_is_spent():
         fit(frame[["note"]], epsilon=1.0, schema=Schema(columns=(made,)))
     with pytest.raises(InputError, match="target 'note' is made anew"):
         fit(frame, epsilon=1.0, schema=Schema(columns=(number, made), target="note"))
+
+
+def test_seeds_of_several_tables_are_apart_and_repeatable():
+    assert dataset_seeds(3, 7) == dataset_seeds(5, 7)[:3]
+    assert len({*dataset_seeds(100, 7), *dataset_seeds(100, 8), 7, 8}) == 202
+    assert dataset_seeds(2, None) != dataset_seeds(2, None)

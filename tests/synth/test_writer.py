@@ -1,5 +1,6 @@
 import gzip
 import os
+from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet
@@ -7,7 +8,7 @@ import pytest
 
 from synth.api import fit
 from synth.errors import InputError
-from synth.writer import SUFFIXES, write_rows
+from synth.writer import SUFFIXES, numbered, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +107,8 @@ def test_files_can_be_read_by_others(release, tmp_path):
         assert written(release, tmp_path / "rows.csv", 1).stat().st_mode & 0o777 == 0o644
     finally:
         os.umask(before)
+
+
+def test_several_files_are_numbered_before_their_suffixes():
+    assert numbered(Path("a/out.csv.gz"), 3) == Path("a/out_3.csv.gz")
+    assert numbered(Path("out"), 1) == Path("out_1")

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.inference.refits import LEAST_POOL, declared_schema, population, refits
 from synth.api import fit
-from synth.errors import InputError
+from synth.errors import InputError, RefusedError
 from synth.release import Release
 from synth.schema import Column, Kind, Schema
 
@@ -27,7 +27,12 @@ DECLARED = Schema(
 def release() -> Release:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
-        {"x": rng.normal(size=400), "k": rng.integers(0, 10, 400), "g": rng.choice(["a", "b"], 400), "u": ["left", "right"] * 200}
+        {
+            "x": rng.normal(size=400),
+            "k": rng.integers(0, 10, 400),
+            "g": rng.choice(["a", "b"], 400),
+            "u": ["left", "right"] * 200,
+        }
     )
     return fit(frame.astype(str), epsilon=5.0, delta=1e-5, schema=DECLARED, model="independent", seed=0)
 
@@ -58,3 +63,9 @@ def test_refits_run_the_same_mechanisms(release: Release) -> None:
 def test_too_few_refits_are_refused(release: Release) -> None:
     with pytest.raises(InputError, match="at least 10"):
         next(refits(release, population(release, 1), 3, np.random.default_rng(0)))
+
+
+def test_rows_of_one_person_are_not_drawn_apart(release: Release) -> None:
+    several = replace(release, receipt=replace(release.receipt, unit="patient"))
+    with pytest.raises(RefusedError, match="a person has several"):
+        next(refits(several, population(release, 1), 10, np.random.default_rng(0)))

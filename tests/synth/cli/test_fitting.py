@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import signal
@@ -102,3 +103,21 @@ def test_balanced_sampling(call, model, tmp_path, declared):
     assert set(pd.read_csv(made)[classes.name].value_counts()) == {10}
     code, _, err = call("sample", model, "-n", 5, "--balance", "nope", "-o", tmp_path / "d.csv")
     assert (code, "to balance by" in err) == (2, True)
+
+
+def test_datasets_are_independent_repeatable_and_all_or_none(call, model, tmp_path):
+    options = ("sample", model, "-n", 50, "--seed", 3, "-q")
+    code, out, err = call(*options, "--datasets", 3, "-o", tmp_path / "s.csv.gz", "--json")
+    assert code == 0, err
+    assert json.loads(out)["outputs"] == [str(tmp_path / f"s_{k}.csv.gz") for k in (1, 2, 3)]
+    tables = [gzip.decompress((tmp_path / f"s_{k}.csv.gz").read_bytes()) for k in (1, 2, 3)]
+    assert len(set(tables)) == 3
+    assert call(*options, "--datasets", 2, "-o", tmp_path / "t.csv.gz")[0] == 0
+    assert [gzip.decompress((tmp_path / f"t_{k}.csv.gz").read_bytes()) for k in (1, 2)] == tables[:2]
+    before = sorted(os.listdir(tmp_path))
+    code, _, err = call(*options, "--datasets", 5, "-o", tmp_path / "t.csv.gz")
+    assert code == 2
+    assert "already exists" in err
+    assert call(*options, "--datasets", 2, "-o", tmp_path / "u.xlsx")[0] == 2
+    assert "from 1 to" in call(*options, "--datasets", 0, "-o", tmp_path / "u.csv")[2]
+    assert sorted(os.listdir(tmp_path)) == before
