@@ -152,7 +152,7 @@ def logistic(design: FloatArray, hits: FloatArray) -> FloatArray:
 def _numbers(series: pd.Series) -> FloatArray:
     """Numbers of a typed column; booleans count as 0 and 1."""
     known = series.dropna()
-    return known.to_numpy(dtype=np.float64)
+    return np.asarray(known.to_numpy(dtype=np.float64), dtype=np.float64)
 
 
 def mean_of(release: Release, column: str) -> Mean:
