@@ -146,7 +146,7 @@ def logistic(design: FloatArray, hits: FloatArray) -> FloatArray:
             break
     beta = beta / scale
     beta[0] -= float(beta[1:] @ shift[1:])
-    return beta
+    return np.asarray(beta, dtype=np.float64)
 
 
 def _numbers(series: pd.Series) -> FloatArray:
