@@ -122,9 +122,14 @@ def _costs(runs: Sequence[dict[str, Any]]) -> list[str]:
 
 def steps_table(records: Sequence[dict[str, Any]]) -> str:
     """Markdown: cost of a step, side by side."""
-    lines = ["| network | parameters | batch | step | ms | times plain |", "|---|---|---|---|---|---|"]
-    lines += [
-        f"| {r['network']} | {r['parameters']:,} | {r['batch']} | {r['step']} | {r['milliseconds']:.1f} | {r['ratio']:.2f} |"
-        for r in records
-    ]
+    heads = ("network", "parameters", "batch", "step", "CPU ms", "times dense", "times same layers", "peak MiB", "times dense")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for r in records:
+        memory, dense = r.get("peak_mib"), r.get("peak_dense_mib")
+        told = ("", "") if memory is None or not dense else (f"{memory:.0f}", f"{memory / dense:.2f}")
+        cells = (
+            r["network"], f"{r['parameters']:,}", str(r["batch"]), r["step"], f"{r['milliseconds']:.1f}", f"{r['ratio']:.2f}",
+            f"{r.get('ratio_same', r['ratio']):.2f}", *told,
+        )  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -100,7 +100,7 @@ class DPGAN:
         """Play for the mixture, then for the rows; rake."""
         data, domain = learnt.view, learnt.groups.domain
         sight = Sight.splitting(domain.sizes, fold_codes(learnt.coarse, self.critic_width), split_column(learnt))
-        critic = Critic(sight.width, sight.classes)
+        critic = Critic(sight)
         known = sight.moments(learnt.mixture.shares, learnt.mixture.weights)
         game = self._game(sight, critic, learnt.coarse, data.rows, known, public)
         run.progress.phase("pre-training", PRETRAINING_STEPS)
@@ -124,7 +124,7 @@ class DPGAN:
         run.progress.phase("measuring one-way tables")
         one_way = measure_one_way(data, share=self.one_way_share)
         sight = Sight(sizes=data.domain.sizes, fold=fold_codes(one_way, self.critic_width))
-        critic = Critic(sight.width)
+        critic = Critic(sight)
         shares = torch.from_numpy(np.concatenate(one_way)).float()
         known = sight.moments(shares[None], torch.ones(1))
         game = self._game(sight, critic, one_way, data.rows, known, public)
@@ -153,7 +153,7 @@ class DPGAN:
         plan = self.plan(data.rows, len(sight.sizes))
 
         def real_loss(module: nn.Module, codes: Tensor, normals: object) -> Tensor:  # noqa: ARG001 - the core's signature
-            scores: Tensor = module.score_codes(codes, sight)  # type: ignore[operator]
+            scores: Tensor = module(codes)
             return -scores
 
         run.progress.phase("calibrating noise")

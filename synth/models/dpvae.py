@@ -215,8 +215,7 @@ def evenly(model: VAE) -> Draw:
 
 def released(model: VAE) -> dict[str, np.ndarray]:
     """Arrays that drawing needs: all but the encoder."""
-    with torch.no_grad():
-        model.skip.weight.mul_(model.skip.mask)
+    model.skip.clear()
     return {name: values.numpy() for name, values in model.state_dict().items() if not name.startswith("encoder")}
 
 

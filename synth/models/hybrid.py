@@ -95,8 +95,7 @@ class Hybrid:
         tensors, facts = finish(
             learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng, rake=self.rake
         )
-        with torch.no_grad():
-            model.skip.weight.mul_(model.skip.mask)
+        model.skip.clear()
         tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
         if not trained and self.private_training:
             facts["notes"].append(LEFT_OUT)

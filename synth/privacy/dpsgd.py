@@ -221,21 +221,21 @@ def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max
 
 def _clipped_sum(layers: list[nn.Module], found: Backward, rows: int, max_grad_norm: float) -> FloatArray:
     """Clip and sum in float64, from each layer's input and the gradient at its output."""
-    wide: dict[int, Tensor] = {}  # layers often share an input
-    pairs = {}
-    for layer, (a, g) in found.items():
-        if g is not None:
-            pairs[layer] = (None if a is None else wide.setdefault(id(a), a.double()), g.double())
+    pairs = {layer: (a, g) for layer, (a, g) in found.items() if g is not None}
     squared = torch.zeros(rows, dtype=torch.float64)
     for layer, (a, g) in pairs.items():
         squared += squared_norms(layer, a, g)
     factor, bad = clip_factors(squared, max_grad_norm), ~torch.isfinite(squared)
     if bad.any():
         pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
+    wide: dict[int, Tensor] = {}  # layers whose outputs are added share a gradient
     parts = []
     for layer in layers:
         if layer in pairs:
-            parts += [s.reshape(-1) for s in weighted_sums(layer, *pairs[layer], factor)]
+            a, g = pairs[layer]
+            if id(g) not in wide:
+                wide[id(g)] = g.double()
+            parts += [s.reshape(-1) for s in weighted_sums(layer, a, wide[id(g)], factor)]
         else:
             parts += [torch.zeros(p.numel(), dtype=torch.float64) for p in layer.parameters(recurse=False)]
     return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)

@@ -1,10 +1,10 @@
 """Secret randomness: operating-system entropy in, exact discrete samples out. A user's seed never comes here.
 
-The Gaussian is drawn by inverting its distribution function on a 64-bit uniform and rounding to an integer. Rounding
-hides every floating-point error except within a sliver around the half-integers; a draw that lands there is decided in
-60-digit arithmetic with 128 further bits. So values follow round(N(0, sigma^2)) up to 2^-150 or so, and inherit the
-continuous Gaussian's privacy by post-processing (the sum they are added to is an integer), free of the floating-point
-attacks of Mironov (2012).
+The Gaussian is drawn by inverting its distribution function on a uniform number and rounding to an integer. Rounding hides
+every floating-point error except within a sliver around the half-integers, and there the number's further bits decide:
+32 bits for most draws, 64 where these leave two integers possible, and where float64 cannot tell, 60-digit arithmetic with
+128 more. So values follow round(N(0, sigma^2)) up to 2^-150 or so, and inherit the continuous Gaussian's privacy by
+post-processing (the sum they are added to is an integer), free of the floating-point attacks of Mironov (2012).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from synth.errors import AccountingError
 
 Entropy = Callable[[int], bytes]
 IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 _TOLERANCE = 1e-11  # in sigmas; ndtri is good to about 1e-15
 _DIGITS = 60
@@ -60,16 +61,45 @@ def rounded_gaussian(size: int, sigma: float, entropy: Entropy) -> IntArray:
     """
     if not (math.isfinite(sigma) and sigma > 0):
         raise AccountingError("noise needs a finite standard deviation above 0")
-    words = _words(size, entropy)
-    magnitude = words >> np.uint64(1)  # 63 uniform bits: |X| has upper tail magnitude / 2^64
-    tail = (magnitude.astype(np.float64) + 0.5) * 2.0**-64
-    size_of = -ndtri(tail) * sigma + 0.5
-    out = np.floor(size_of)
-    edge = np.abs(size_of - np.rint(size_of))
-    for i in np.flatnonzero(edge <= sigma * (_TOLERANCE + 2.0**-62 / tail)):
-        out[i] = _decide(int(magnitude[i]), int(out[i]), sigma, entropy)
-    negative = (words & np.uint64(1)).astype(bool)
-    return np.asarray(np.where(negative, -out, out), dtype=np.int64)
+    lead = np.frombuffer(entropy(4 * size), dtype=np.uint32)
+    magnitude = lead >> np.uint32(1)  # 31 uniform bits: |X| has upper tail magnitude / 2^32, a number of [0, 1/2)
+    out, unsure = _rounded(magnitude, 31, sigma)
+    if len(unsure):
+        _refine(out, unsure, magnitude, sigma, entropy)
+    out *= 1.0 - 2.0 * (lead & np.uint32(1))
+    return out.astype(np.int64)
+
+
+def _rounded(magnitude: npt.NDArray[np.unsignedinteger], bits: int, sigma: float) -> tuple[FloatArray, IntArray]:
+    """Magnitudes of draws whose tail is known to ``bits`` + 1 binary places, and where they are not certain.
+
+    The tail ``T`` lies within ``half = 2^-(bits + 2)`` of the middle ``t`` of its interval. As the Gaussian's hazard rate is
+    at least ``sqrt(2 / pi)`` on this side, ``|dx/dT| <= 1.26 / T``. But in the lowest interval, which is never certain,
+    ``T >= 2 t / 3``; so ``x(T)`` is within ``1.26 * 3 / 2 * half / t < 2^-bits / t`` of ``x(t)``.
+    """
+    tail = magnitude.astype(np.float64)
+    tail += 0.5
+    tail *= 2.0 ** -(bits + 1)
+    value = ndtri(tail)
+    value *= -sigma
+    value += 0.5
+    out = np.floor(value)
+    value -= out
+    value -= 0.5
+    np.abs(value, out=value)  # half a unit away from the next integer, less this
+    slack = np.divide(sigma * 2.0**-bits, tail, out=tail)
+    slack += sigma * _TOLERANCE - 0.5
+    value += slack
+    return out, np.flatnonzero((value >= 0) | (magnitude == 0))
+
+
+def _refine(out: FloatArray, unsure: IntArray, lead: npt.NDArray[np.uint32], sigma: float, entropy: Entropy) -> None:
+    """Draw again, with 32 further bits of the same numbers, what 32 bits left open."""
+    further = np.frombuffer(entropy(4 * len(unsure)), dtype=np.uint32)
+    magnitude = lead[unsure].astype(np.uint64) << np.uint64(32) | further
+    out[unsure], open_still = _rounded(magnitude, 63, sigma)
+    for i in open_still:
+        out[unsure[i]] = _decide(int(magnitude[i]), int(out[unsure[i]]), sigma, entropy)
 
 
 def _decide(magnitude: int, guess: int, sigma: float, entropy: Entropy) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 
 from synth.privacy.budget import Budget
 from synth.privacy.dpsgd import NORM_MARGIN
-from synth.privacy.layers import MaskedLinear, RowParameter
+from synth.privacy.layers import OneHotLinear, RowParameter
 from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema
 
@@ -51,22 +51,29 @@ class Script:
 
 
 class Net(nn.Module):
-    """Linear, LayerNorm, RowParameter; the loss of a row is scaled by a factor its last code names."""
+    """Linear, OneHotLinear, LayerNorm, RowParameter; the loss of a row is scaled by a factor its last code names."""
 
     def __init__(self, seed=0, width=3, hidden=4, bias=True, norm=True, free=True, masked=False):
         super().__init__()
         rng = np.random.default_rng(seed)
         self.first = nn.Linear(width, hidden, bias=bias)
         self.norm = nn.LayerNorm(hidden) if norm else None
-        mask = torch.from_numpy(rng.integers(0, 2, (2, hidden)))
-        self.last = MaskedLinear(mask, bias=not bias) if masked else nn.Linear(hidden, 2, bias=not bias)
+        slots = torch.tensor([0, 1, 2, 0, 1])
+        mask = torch.from_numpy(rng.integers(0, 2, (hidden, 3)))[:, slots]
+        basis = torch.from_numpy(rng.normal(size=(5, 5))).float() * (slots[:, None] == slots)
+        start = None if bias else torch.zeros(hidden)
+        self.hot = OneHotLinear(slots, hidden, mask=mask, basis=basis, bias=start) if masked else None
+        self.last = nn.Linear(hidden, 2, bias=not bias)
         self.free = RowParameter(torch.zeros(2)) if free else None
         with torch.no_grad():
             for p in self.parameters():
                 p.copy_(torch.from_numpy(rng.normal(size=p.shape)))
 
     def forward(self, codes):
-        x = torch.tanh(self.first(codes[:, :-1].float() / 3))
+        x = self.first(codes[:, :-1].float() / 3)
+        if self.hot is not None:  # two of the slots have two positions, the third has one
+            x = x + self.hot(torch.tensor([0, 1, 2]) + 3 * torch.tensor([1, 1, 0]) * (codes[:, :-1] % 2))
+        x = torch.tanh(x)
         x = x if self.norm is None else self.norm(x)
         x = self.last(x)
         return x if self.free is None else x - self.free(len(codes))

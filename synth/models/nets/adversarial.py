@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from synth.errors import AccountingError
-from synth.models.nets.tabular import column_of, draw, matching_bias, one_hot, softmaxes
+from synth.models.nets.tabular import column_of, draw, matching_bias, softmaxes
+from synth.privacy.layers import OneHotLinear
 
 ONE_WAY_WEIGHT = 1.0
 REFRESH = 5  # critic steps between two looks at the spectrum
@@ -62,9 +63,13 @@ class Sight:
         seen = shares @ torch.zeros(len(self.fold), self.width).scatter_(1, self.fold[:, None], 1.0)
         return torch.stack([(seen * (gate * weights)[:, None]).T @ seen for gate in self.gates(shares).T])
 
+    def slots(self) -> Tensor:
+        """Column of each position, shape (width,)."""
+        return torch.zeros(self.width, dtype=torch.long).scatter_(0, self.fold, column_of(self.sizes))
+
     def mask(self) -> Tensor:
         """Zero where both positions belong to one column, shape (width, width)."""
-        columns = torch.zeros(self.width, dtype=torch.long).scatter_(0, self.fold, column_of(self.sizes))
+        columns = self.slots()
         return (columns[:, None] != columns[None, :]).float()
 
 
@@ -100,24 +105,18 @@ class Generator(nn.Module):
 class Critic(nn.Module):
     """``f(x) = x W_c x`` on one-hot rows of class ``c``; one linear layer, used once per row."""
 
-    def __init__(self, width: int, classes: int = 1) -> None:
+    def __init__(self, sight: Sight) -> None:
         """Start at zero: every row alike."""
         super().__init__()
-        self.bilinear = nn.Linear(width * classes, width, bias=False)
-        nn.init.zeros_(self.bilinear.weight)
+        self._sight = sight
+        self.bilinear = OneHotLinear(sight.slots().repeat(sight.classes), sight.width)
 
-    def forward(self, x: Tensor, gates: Tensor | None = None) -> Tensor:
-        """One-hot rows (rows, width) of one-hot classes (rows, classes) to scores (rows,)."""
-        inputs = x if gates is None else (gates[:, :, None] * x[:, None, :]).flatten(1)
-        scores: Tensor = (self.bilinear(inputs) * x).sum(1)
-        return scores
-
-    def score_codes(self, codes: Tensor, sight: Sight) -> Tensor:
+    def forward(self, codes: Tensor) -> Tensor:
         """Scores of codes, shape (rows, columns) to (rows,)."""
-        ends = torch.tensor(sight.sizes).cumsum(0)
-        x = one_hot(sight.fold[codes + ends - torch.tensor(sight.sizes)], sight.width)
-        gates = one_hot(codes[:, sight.split : sight.split + 1], sight.classes) if sight.split >= 0 else None
-        scores: Tensor = self(x, gates)
+        sight = self._sight
+        positions = sight.fold[codes + torch.tensor(sight.sizes).cumsum(0) - torch.tensor(sight.sizes)]
+        inputs = positions if sight.split < 0 else positions + sight.width * codes[:, sight.split : sight.split + 1]
+        scores: Tensor = self.bilinear(inputs).gather(1, positions).sum(1)
         return scores
 
 

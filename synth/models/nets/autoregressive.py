@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from synth.models.given import FREE, Given
 from synth.models.nets.tabular import column_of, draw_given, matching_bias
-from synth.privacy.layers import MaskedLinear
+from synth.privacy.layers import OneHotLinear
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]
@@ -45,7 +45,8 @@ class Autoregressive(nn.Module):
         self.register_buffer("bias", bias.clone())
         self.register_buffer("scores", torch.zeros(len(bias), 0) if scores is None else scores)
         self.bases = smooth_bases(domain) if smooth else [torch.eye(size) for size in domain.sizes]
-        self.skip = MaskedLinear(draw_mask(domain), bias=False)
+        whole = torch.block_diag(*self.bases) if smooth else None  # type: ignore[no-untyped-call]
+        self.skip = OneHotLinear(column_of(domain.sizes), len(bias), mask=draw_mask(domain), basis=whole)
         owner = [int(column_of(domain.sizes)[int(s.nonzero()[0, 0])]) for s in self.scores.T]
         pairs = [(a, b) for a, b in combinations(range(len(owner)), 2) if owner[a] != owner[b]]
         self.first, self.second = (torch.tensor([p[side] for p in pairs], dtype=torch.long) for side in (0, 1))
@@ -57,8 +58,7 @@ class Autoregressive(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Negative log likelihood of each row, shape (rows,), in nats."""
-        features = torch.cat([basis[codes[:, j]] for j, basis in enumerate(self.bases)], 1)
-        parts = list(torch.split(self.skip(features), self.sizes, 1))
+        parts = list(torch.split(self.skip(codes + self.offsets), self.sizes, 1))
         if self.products is not None:
             seen = [j for j in range(len(self.sizes)) if j != self.target]
             parts[self.target] = parts[self.target] + self.products(self._pairs(codes, seen))
@@ -92,7 +92,7 @@ class Autoregressive(nn.Module):
     def _walk(self, uniforms: Tensor, targets: Sequence[Tensor] | None, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
         logits, mass = self.bias.repeat(len(uniforms), 1), torch.zeros(len(uniforms))
         basis = torch.block_diag(*self.bases)  # type: ignore[no-untyped-call]
-        weight = (basis @ (self.skip.weight * self.skip.mask) @ basis.T).T.contiguous()
+        weight = self.skip.table() @ basis.T
         codes = torch.zeros(uniforms.shape, dtype=torch.long)
         for j in self.order:
             low, high = int(self.offsets[j]), int(self.offsets[j]) + self.sizes[j]

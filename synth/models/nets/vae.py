@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from synth.models.given import FREE, Given
-from synth.models.nets.tabular import column_of, draw, draw_given, matching_bias, one_hot
-from synth.privacy.layers import MaskedLinear, RowParameter
+from synth.models.nets.tabular import column_of, draw, draw_given, matching_bias
+from synth.privacy.layers import OneHotLinear, RowParameter
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -34,9 +34,10 @@ class VAE(nn.Module):
         super().__init__()
         self.shape, self.basis = shape, basis
         latent = shape.latent
-        self.encoder = nn.Linear(shape.inputs, 2 * latent)
+        start = torch.tensor([0.0, -1.0]).repeat_interleave(latent)
+        self.encoder = OneHotLinear(shape.slots(), 2 * latent, basis=basis, bias=start)
         self.decoder = nn.Linear(latent, shape.width, bias=False)
-        self.skip = MaskedLinear(shape.mask(), bias=False)
+        self.skip = OneHotLinear(shape.slots(), shape.width, mask=shape.mask(), basis=basis)
         self.means = RowParameter(torch.randn(shape.components, latent, generator=public) * 0.5)
         self.scales = RowParameter(torch.zeros(shape.components, latent))
         self.weights = RowParameter(torch.zeros(shape.components))
@@ -45,43 +46,35 @@ class VAE(nn.Module):
         with torch.no_grad():
             columns = len(shape.sizes)
             self.encoder.weight.copy_(torch.randn(self.encoder.weight.shape, generator=public) * 0.3 / math.sqrt(columns))
-            self.encoder.bias.zero_()
-            self.encoder.bias[latent:] = -1.0
             self.decoder.weight.copy_(torch.randn(self.decoder.weight.shape, generator=public) * 0.3 / math.sqrt(latent))
 
     def row_losses(self, codes: Tensor, normals: Callable[[tuple[int, int]], Tensor]) -> Tensor:
         """``forward`` on codes of shape (rows, columns)."""
         outputs = codes + torch.tensor(self.shape.offsets)
-        losses: Tensor = self(self.features(outputs), outputs, normals)
+        losses: Tensor = self(outputs, normals)
         return losses
-
-    def features(self, outputs: Tensor) -> Tensor:
-        """What the network sees of rows, shape (rows, inputs)."""
-        x = one_hot(self.shape.fold[outputs], self.shape.inputs)
-        return x if self.basis is None else x @ self.basis
 
     def _logits(self, changes: Tensor) -> Tensor:
         logits: Tensor = self.bias + (changes if self.basis is None else changes @ self.basis.T)
         return logits
 
-    def forward(self, x: Tensor, outputs: Tensor, normals: Callable[[tuple[int, int]], Tensor]) -> Tensor:
+    def forward(self, outputs: Tensor, normals: Callable[[tuple[int, int]], Tensor]) -> Tensor:
         """Negative evidence lower bound of each row.
 
         Args:
-            x: Features of the rows, shape (rows, inputs).
             outputs: Position of each column's code, shape (rows, columns).
             normals: Secret standard normal draws.
 
         Returns:
             Shape (rows,), in nats.
         """
-        latent = self.shape.latent
-        encoded = self.encoder(x)
+        latent, inputs = self.shape.latent, self.shape.fold[outputs]
+        encoded = self.encoder(inputs)
         mean, log_scale = encoded[:, :latent], encoded[:, latent:].clamp(-6, 3)
-        noise = normals((len(x), latent))
+        noise = normals((len(outputs), latent))
         z = mean + noise * log_scale.exp()
         log_q = -(0.5 * noise.square() + log_scale + 0.5 * LOG_2PI).sum(1)
-        logits = self._logits(self.decoder(z) + self.skip(x))
+        logits = self._logits(self.decoder(z) + self.skip(inputs))
         log_p = torch.stack([part.logsumexp(1) for part in torch.split(logits, list(self.shape.sizes), 1)], 1)
         bound: Tensor = (log_p - logits.gather(1, outputs)).sum(1) + log_q - self.log_prior(z)
         return bound
@@ -122,8 +115,8 @@ class VAE(nn.Module):
     def _walk(self, uniforms: Tensor, targets: Sequence[Tensor] | None, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
         shape, first, mass = self.shape, 1 + self.shape.latent, torch.zeros(len(uniforms))
         logits = self._logits(self.decoder(self.draw_latents(uniforms[:, :first])))
-        skip = (self.skip.weight * self.skip.mask).T
-        skip = skip.contiguous() if self.basis is None else self.basis @ skip @ self.basis.T
+        table = self.skip.table()
+        skip = table.contiguous() if self.basis is None else table @ self.basis.T
         codes = torch.zeros(len(uniforms), len(shape.sizes), dtype=torch.long)
         for j in shape.order():
             low, high = shape.offsets[j], shape.offsets[j] + shape.sizes[j]
@@ -179,6 +172,8 @@ class Shape:
         """Which inputs an output may see: those of columns drawn before its own; shape (width, inputs)."""
         rank = torch.empty(len(self.sizes), dtype=torch.long)
         rank[torch.tensor(self.order())] = torch.arange(len(self.sizes))
-        of_output = rank[column_of(self.sizes)]
-        of_input = torch.zeros(self.inputs, dtype=torch.long).scatter_(0, self.fold, of_output)
-        return (of_input[None, :] < of_output[:, None]).float()
+        return (rank[self.slots()][None, :] < rank[column_of(self.sizes)][:, None]).float()
+
+    def slots(self) -> Tensor:
+        """Column of each input position, shape (inputs,)."""
+        return torch.zeros(self.inputs, dtype=torch.long).scatter_(0, self.fold, column_of(self.sizes))

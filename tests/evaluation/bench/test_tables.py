@@ -111,8 +111,12 @@ def test_scores_that_a_data_set_lacks_stay_blank():
 
 
 def test_costs_of_steps():
-    one = {"network": "dpvae", "parameters": 12345, "batch": 2048, "step": "plain torch", "milliseconds": 12.34, "ratio": 1.0}
-    assert rows(steps_table([one]))[2] == ["dpvae", "12,345", "2048", "plain torch", "12.3", "1.00"]
+    one = {
+        "network": "dpvae", "parameters": 12345, "batch": 2048, "step": "plain torch", "milliseconds": 12.34, "ratio": 1.0,
+        "ratio_same": 1.5, "peak_mib": 30.0, "peak_dense_mib": 20.0,
+    }  # fmt: skip
+    assert rows(steps_table([one]))[2] == ["dpvae", "12,345", "2048", "plain torch", "12.3", "1.00", "1.50", "30", "1.50"]
+    assert rows(steps_table([one | {"peak_mib": None}]))[2][-2:] == ["", ""]
 
 
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*.jsonl")), ids=lambda p: p.name)

@@ -23,12 +23,12 @@ def test_clipping_never_bites(width, split):
     """The gradient of a row in W is x x^T: as many ones as there are pairs of columns, so its norm is their number."""
     rng = np.random.default_rng(0)
     sight = Sight.splitting(SIZES, fold_codes(ONE_WAY, width), split)
-    critic = Critic(sight.width, sight.classes)
+    critic = Critic(sight)
     torch.nn.init.normal_(critic.bilinear.weight, generator=torch.Generator())
     norm = DPGAN().plan(declared_rows(10_000), len(SIZES)).max_grad_norm
     for row in torch.from_numpy(np.column_stack([rng.integers(0, k, 50) for k in SIZES])):
         critic.zero_grad()
-        critic.score_codes(row[None], sight).sum().backward()
+        critic(row[None]).sum().backward()
         found = critic.bilinear.weight.grad.norm()
         assert found == pytest.approx(len(SIZES))
         assert clip_factors(found.square()[None], norm) == 1.0

@@ -21,12 +21,12 @@ def codes(n=50, seed=0):
 
 
 def test_a_critic_starts_indifferent_and_scores_pairs():
-    critic = Critic(9)
-    x = one_hot(codes(), 9)
-    assert (critic(x) == 0).all()
+    critic = Critic(Sight(sizes=SIZES, fold=torch.arange(9)))
+    rows = codes() - torch.tensor([0, 3, 5])
+    assert (critic(rows) == 0).all()
     with torch.no_grad():
         critic.bilinear.weight[0, 3] = 2.0
-    assert torch.equal(critic(x), 2.0 * x[:, 0] * x[:, 3])
+    assert torch.equal(critic(rows), 2.0 * (rows[:, 0] == 0) * (rows[:, 1] == 0))
 
 
 def test_a_generator_starts_near_the_paid_tables():
@@ -64,7 +64,7 @@ def game(fold_width=12, split=-1, hidden=16):
     shares = torch.from_numpy(np.concatenate(ONE_WAY)).float()
     generator = Generator(16, hidden, shares.log(), public())
     known = sight.moments(shares[None], torch.ones(1))
-    return Game(sight, Critic(sight.width, sight.classes), generator, shares, known, public())
+    return Game(sight, Critic(sight), generator, shares, known, public())
 
 
 def exact_pairs(x):
@@ -109,8 +109,8 @@ def test_a_split_critic_sees_the_tables_of_each_class():
     sight = Sight.splitting(SIZES, fold_codes(ONE_WAY, 12), 1)
     assert (sight.width, sight.classes) == (8, 2)
     rows = codes(200) - torch.tensor([0, 3, 5])
-    critic = Critic(8, 2)
-    critic.score_codes(rows, sight).sum().backward()
+    critic = Critic(sight)
+    critic(rows).sum().backward()
     found = torch.stack(critic.bilinear.weight.grad.split(8, 1))
     moments = sight.moments(one_hot(codes(200), 9), torch.ones(200))
     assert torch.allclose(found, moments)

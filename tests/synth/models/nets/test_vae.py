@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from synth.models.nets.autoregressive import smooth_bases
-from synth.models.nets.tabular import fold_codes, one_hot
+from synth.models.nets.tabular import fold_codes
 from synth.models.nets.vae import VAE, Shape
 from synth.privacy.layers import is_closed_form
 from synth.table import Domain
@@ -38,8 +38,7 @@ def rows(n=20, seed=0):
 
 
 def loss(model, outputs, noise):
-    x = one_hot(model.shape.fold[outputs], model.shape.inputs)
-    return model(x, outputs, lambda size: noise[: size[0]])
+    return model(outputs, lambda size: noise[: size[0]])
 
 
 @pytest.mark.parametrize("width", [12, 6, 3])
@@ -52,12 +51,12 @@ def test_no_column_sees_itself_or_a_later_one(target, width):
     assert sorted(order) == [0, 1, 2]
     assert target < 0 or order[-1] == target
     outputs = rows(1)
-    base = model.skip(one_hot(shape.fold[outputs], shape.inputs))
+    base = model.skip(shape.fold[outputs])
     for rank, j in enumerate(order):
         for code in range(SIZES[j]):
             changed = outputs.clone()
             changed[0, j] = shape.offsets[j] + code
-            moved = model.skip(one_hot(shape.fold[changed], shape.inputs)) != base
+            moved = model.skip(shape.fold[changed]) != base
             for earlier in order[: rank + 1]:
                 low = shape.offsets[earlier]
                 assert not moved[0, low : low + SIZES[earlier]].any()
@@ -88,8 +87,7 @@ def test_the_loss_is_the_evidence_bound():
         bound = torch.stack([loss(model, outputs, torch.randn(3, 2, generator=public(i))) for i in range(400)]).mean(0)
         z = model.draw_latents(torch.rand(40_000, 3, generator=public(3)))
         for i in range(3):
-            x = one_hot(model.shape.fold[outputs[i : i + 1]], model.shape.inputs)
-            logits = model.bias + model.decoder(z) + model.skip(x)
+            logits = model.bias + model.decoder(z) + model.skip(model.shape.fold[outputs[i : i + 1]])
             parts = [p.log_softmax(1) for p in logits.split(SIZES, 1)]
             log_p = sum(p[:, outputs[i, j] - model.shape.offsets[j]] for j, p in enumerate(parts))
             evidence = -(log_p.logsumexp(0) - math.log(40_000))
@@ -141,9 +139,8 @@ def test_rows_are_drawn_from_the_model_that_is_trained():
     with torch.no_grad():
         codes = model.draw_rows(uniforms(40_000, 1))
         outputs = torch.tensor([[0, 3, 8]])
-        x = one_hot(model.shape.fold[outputs], model.shape.inputs)
         z = model.draw_latents(torch.rand(40_000, 3, generator=public(2)))
-        parts = (model.bias + model.decoder(z) + model.skip(x)).split(SIZES, 1)
+        parts = (model.bias + model.decoder(z) + model.skip(model.shape.fold[outputs])).split(SIZES, 1)
         likelihood = torch.stack([p.softmax(1)[:, c] for p, c in zip(parts, (0, 0, 3), strict=True)]).prod(0).mean()
     drawn = ((codes == torch.tensor([0, 0, 3])).all(1)).float().mean()
     assert drawn == pytest.approx(likelihood.item(), abs=0.012)
