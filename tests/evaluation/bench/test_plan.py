@@ -82,7 +82,7 @@ def test_only_showing_shows_what_is_asked_for(capsys, tmp_path):
     path = RESULTS / "quality.jsonl"
     run_plan(Plan(only_show=True, results=path), print)
     out = capsys.readouterr().out
-    assert "times plain" in out
+    assert "times dense" in out
     assert "houses" in out
     run_plan(Plan(only_show=True, results=path, datasets=("adult",), models=("marginal",)), print)
     out = capsys.readouterr().out
