@@ -7,18 +7,17 @@ import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pandas as pd
-
-from synth.errors import InputError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
-from synth.privacy.ingest import open_frame, read_rows
+from synth.privacy.ingest import load_table, open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.prepare import prepare
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.rows import StoredRows
 from synth.progress import Progress, Silent
+from synth.reading.frames import Loaded
+from synth.reading.source import ReadOptions
 from synth.receipt import FRESH, KEYED, write_receipt
 from synth.registry import DEFAULT, make_synthesizer, require_installed
 from synth.release import Release, load
@@ -40,7 +39,7 @@ def read_schema(path: str | Path) -> Schema:
 
 
 def fit(
-    data: pd.DataFrame | str | Path,
+    data: Any,
     *,
     epsilon: float,
     delta: float | None = None,
@@ -53,13 +52,16 @@ def fit(
     progress: Progress | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
+    quote: str | None = None,
+    sql: str | None = None,
+    sheet: str | None = None,
 ) -> Release:
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
     Args:
-        data: A file (CSV, TSV, also gzipped; Parquet), a pattern or folder of such files, a table of a DuckDB database
-            (``file.duckdb::table``), or a frame. The dtypes of a frame count as public facts: where pandas inferred them
-            from the rows, as ``read_csv`` does, give the file instead.
+        data: A file, a pattern or folder of files, a table of a DuckDB database (``file.duckdb::table``), the URL of a
+            database (with ``sql``), a pandas or polars frame, or an Arrow table; see ``synth.reading.formats``. The dtypes of
+            a frame count as public facts: where pandas inferred them from the rows, as ``read_csv`` does, give the file.
         epsilon: The whole budget: domains, bounds, row count and training included.
         delta: Default: ``1 / (10 n^1.1)`` of the paid row count, at most 1e-5.
         schema: Public facts; what is missing is learnt from the same budget.
@@ -74,6 +76,9 @@ def fit(
         progress: Told about phases, steps and epsilon.
         delimiter: Of a text file.
         encoding: Of a text file.
+        quote: Character around texts of a text file.
+        sql: Query of a database.
+        sheet: Of a workbook.
 
     Returns:
         The release: sample from it, save it, publish it.
@@ -91,7 +96,8 @@ def fit(
     place = Path(ledger) if ledger is not None else None
     if place is not None:
         check_admission(place, budget)
-    found = _rows(data, declared, progress, delimiter, encoding)
+    options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
+    found = _rows(data, declared, progress, options_read)
     book = Ledger(budget, place)
     with book.settled():
         noise = Noise(os_entropy, secrets.randbits(63), FRESH)
@@ -133,21 +139,16 @@ def _settings(budget: Budget, declared: Schema | None, model: str, synthesizer: 
     }  # fmt: skip
 
 
-def _keyed(secret: bytes, rows: pd.DataFrame | StoredRows, settings: dict[str, Any]) -> Noise:
+def _keyed(secret: bytes, found: Loaded | StoredRows, settings: dict[str, Any]) -> Noise:
+    rows = found.frame if isinstance(found, Loaded) else found
     return Noise(keyed_stream(secret, rows, settings), seed_of(secret, settings), KEYED)
 
 
-def _rows(
-    data: pd.DataFrame | str | Path, schema: Schema | None, progress: Progress, delimiter: str | None, encoding: str
-) -> pd.DataFrame | StoredRows:
+def _rows(data: Any, schema: Schema | None, progress: Progress, options: ReadOptions) -> Loaded | StoredRows:
     if isinstance(data, str | Path):
         progress.phase("reading")
-        return read_rows(str(data), schema, delimiter=delimiter, encoding=encoding, progress=progress)
-    if not isinstance(data, pd.DataFrame):
-        raise InputError(f"data must be a pandas frame or a path, not {type(data).__name__}")
-    if len(data.columns) == 0:
-        raise InputError("the table has no columns")
-    return data
+        return read_rows(data, schema, options, progress)
+    return load_table(data)
 
 
 def learnt_facts(declared: Schema, complete: Schema) -> dict[str, list[str]]:

@@ -28,6 +28,9 @@ class FitConfig:
         noise_key: File with the secret that makes the fit repeatable.
         delimiter: Of a text file.
         encoding: Of a text file.
+        quote: Of a text file.
+        sql: Query, where ``data`` is the URL of a database.
+        sheet: Of a workbook.
     """
 
     data: str | None = None
@@ -42,6 +45,9 @@ class FitConfig:
     noise_key: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    quote: str | None = None
+    sql: str | None = None
+    sheet: str | None = None
 
     def overridden(self, **flags: Any) -> FitConfig:
         """This configuration with every flag that was given put over it; options merge key by key."""

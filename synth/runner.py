@@ -33,4 +33,7 @@ def fit_config(config: FitConfig, ledger: Path, progress: Progress) -> Release:
         progress=progress,
         delimiter=config.delimiter,
         encoding=config.encoding or "utf-8",
+        quote=config.quote,
+        sql=config.sql,
+        sheet=config.sheet,
     )

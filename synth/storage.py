@@ -132,7 +132,7 @@ def _parse_times(text: str) -> Storage | None:
 def _parse_composed(text: str) -> Storage | None:
     if match := re.fullmatch(r"decimal(32|64|128|256)\((\d{1,2}), ?(\d{1,2})\)", text):
         width, whole, after = int(match[1]), int(match[2]), int(match[3])
-        if not 0 < whole <= {32: 9, 64: 18, 128: 38, 256: 76}[width] or after > min(whole, 12):
+        if not 0 < whole <= {32: 9, 64: 18, 128: 38, 256: 76}[width] or after > whole:
             return None
         return Storage(text=text, family=Family.DECIMAL, bits=width, digits=(whole, after))
     if match := re.fullmatch(r"category(?:\[(.+)\])?", text):

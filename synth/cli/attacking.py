@@ -64,7 +64,7 @@ def attack(
     options = parse_assignments(assignments or [])
     make_synthesizer(model, options)
     require_installed(model)
-    frame = read_table(Path(data), delimiter=delimiter, encoding=encoding)
+    frame = read_table(data, delimiter=delimiter, encoding=encoding)
     most = min(MAX_TARGETS, len(frame) // 2)
     if not 2 <= targets <= most:
         raise InputError(f"--targets takes a number from 2 to {MAX_TARGETS} and at most half of the rows, not {targets}")

@@ -87,9 +87,9 @@ def evaluate(
     from synth.release import check_writable, load
 
     check_writable(Path(output), force=force)
-    frames = {name: read_table(Path(path), delimiter=delimiter, encoding=encoding) for name, path in
+    frames = {name: read_table(path, delimiter=delimiter, encoding=encoding) for name, path in
               (("real", real), ("holdout", holdout)) if path is not None}  # fmt: skip
-    frames["synthetic"] = read_table(Path(synthetic))
+    frames["synthetic"] = read_table(synthetic)
     release = load(model) if model is not None else None
     if publish is not None:
         if release is None:

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from synth.cli.console import out, print_json, say
-from synth.cli.fitting import Force, Json
+from synth.cli.fitting import Delimiter, Force, Json, Quote, Sheet, Sql
 
-Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")]
 Encoding = Annotated[str, typer.Option("--encoding", help="Of a text file.")]
 
 schemas = typer.Typer(no_args_is_help=True, help="Public facts about a table: propose them, check them.")
@@ -30,17 +29,22 @@ def draft(
     output: Annotated[str, typer.Option("--output", "-o", help="Where the proposal goes.")] = "schema.toml",
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
+    quote: Quote = None,
+    sql: Sql = None,
+    sheet: Sheet = None,
     force: Force = False,
 ) -> None:
     """Propose a schema for you to read, widen and confirm. Confirmed facts become public."""
     from synth.privacy.draft import DRAFT_HEADER, draft_schema
-    from synth.privacy.ingest import read_table
+    from synth.privacy.ingest import load_table
+    from synth.reading.source import ReadOptions
     from synth.release import atomic_path, check_writable
     from synth.schema_toml import schema_to_toml
 
     target = Path(output)
     check_writable(target, force=force)
-    proposal = draft_schema(read_table(Path(data), delimiter=delimiter, encoding=encoding))
+    options = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
+    proposal = draft_schema(load_table(data, options))
     with atomic_path(target, force=force) as temporary:
         temporary.write_text(schema_to_toml(proposal, DRAFT_HEADER), encoding="utf-8")
     say("CAREFUL: the proposal was drawn from private rows. What you leave in it becomes PUBLIC when you fit with it:")
@@ -57,6 +61,9 @@ def check(
     schema: Annotated[str, typer.Option("--schema", "-s", help="Schema file.")],
     delimiter: Delimiter = None,
     encoding: Encoding = "utf-8",
+    quote: Quote = None,
+    sql: Sql = None,
+    sheet: Sheet = None,
     as_json: Json = False,
 ) -> None:
     """Compare a table with a schema, column by column, without printing a value. The answer is about private rows."""
@@ -66,10 +73,12 @@ def check(
     from synth.api import read_schema
     from synth.encoding.values import check_header
     from synth.privacy.draft import check_schema
-    from synth.privacy.ingest import read_table
+    from synth.privacy.ingest import load_table
+    from synth.reading.source import ReadOptions
 
     declared = read_schema(schema)
-    frame = read_table(Path(data), delimiter=delimiter, encoding=encoding)
+    options = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
+    frame = load_table(data, options).frame
     check_header([str(c) for c in frame.columns], declared)
     findings = check_schema(frame, declared)
     if as_json:

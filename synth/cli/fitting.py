@@ -23,6 +23,10 @@ MODEL_HELP = f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default."
 
 MAX_DATASETS = 10_000
 
+Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")]
+Quote = Annotated[str | None, typer.Option("--quote", help="Around texts of a text file; '' for none.")]
+Sql = Annotated[str | None, typer.Option("--sql", help="Query, where the table is the URL of a database.")]
+Sheet = Annotated[str | None, typer.Option("--sheet", help="Of a workbook.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
@@ -54,7 +58,9 @@ def interruptible() -> Iterator[None]:
 def fit(
     data: Annotated[
         str | None,
-        typer.Argument(help="The table: .csv, .tsv (also .gz), .parquet; 'lake/*.parquet', a folder, db.duckdb::table."),
+        typer.Argument(
+            help="The table: a file (.csv, .parquet, .jsonl, .xlsx, ...), a folder, 'lake/*.parquet', db.duckdb::table, a URL."
+        ),
     ] = None,
     epsilon: Annotated[
         float | None, typer.Option("--epsilon", "-e", help="The whole privacy budget. 1 is a common choice.")
@@ -82,8 +88,11 @@ def fit(
         str | None, typer.Option("--noise-key", help="Secret file that makes the fit repeatable for you; see synth noise-key.")
     ] = None,
     config: Annotated[str | None, typer.Option("--config", "-c", help="Run file (TOML) with these options.")] = None,
-    delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of a text file.")] = None,
+    delimiter: Delimiter = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Of a text file (default utf-8).")] = None,
+    quote: Quote = None,
+    sql: Sql = None,
+    sheet: Sheet = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -94,11 +103,13 @@ def fit(
     training. Declaring public facts in a schema leaves more of it for the data.
 
     Example: synth fit patients.csv --schema schema.toml --epsilon 1 -o model.synth
+    Example: synth fit sqlite:///clinic.db --sql "select age, ward from patients" --epsilon 1
     """
     base = read_config(Path(config)) if config is not None else FitConfig()
     said = base.overridden(
         data=data, epsilon=epsilon, schema=schema, output=output, delta=delta, model=model, seed=seed, ledger=ledger,
-        noise_key=noise_key, delimiter=delimiter, encoding=encoding, options=parse_assignments(assignments or []),
+        noise_key=noise_key, delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet,
+        options=parse_assignments(assignments or []),
     )  # fmt: skip
     if said.data is None:
         raise InputError("name the table to fit, for example: synth fit patients.csv --epsilon 1")

@@ -16,7 +16,8 @@ from synth.encoding.codec import category_cells
 from synth.encoding.values import numbers
 from synth.privacy.exact import exact_value_classes, exact_value_counts
 from synth.privacy.prepare import guess_kind
-from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
+from synth.reading.frames import Loaded, with_storage
+from synth.schema import DEFAULT_MISSING, Column, Kind, Schema, undeclared
 
 MAX_LISTED = 30
 RARE = 20  # a value held by fewer rows is not proposed by name
@@ -32,17 +33,22 @@ Go through each column:
 Delete a key to have it learnt with budget instead. Then remove this comment."""
 
 
-def draft_schema(frame: pd.DataFrame) -> Schema:
+def draft_schema(table: pd.DataFrame | Loaded) -> Schema:
     """Propose a schema for the owner to confirm. Not private.
 
     Values held by fewer than 20 rows are not named, and bounds are rounded outwards to one digit.
     """
-    return Schema(columns=tuple(_propose(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)))
+    loaded = table if isinstance(table, Loaded) else Loaded(frame=table, dtypes={})
+    names = tuple(str(name) for name in loaded.frame.columns)
+    declared = with_storage(undeclared(names), loaded)
+    columns = tuple(_propose(c, loaded.frame.iloc[:, i]) for i, c in enumerate(declared.columns))
+    return replace(declared, columns=tuple(replace(c, dtype=None) for c in columns))
 
 
-def _propose(name: str, series: pd.Series) -> Column:
+def _propose(declared: Column, series: pd.Series) -> Column:
     classes = exact_value_classes(series, DEFAULT_MISSING)
-    column = replace(guess_kind(Column(name=name), classes, 0.0), nullable=bool(classes[0]))
+    guessed = guess_kind(declared, classes, 0.0) if declared.kind is None else declared
+    column = replace(guessed, nullable=bool(classes[0]))
     if column.kind is Kind.CATEGORY:
         values, counts = exact_value_counts([category_cells(series, column, DEFAULT_MISSING)])
         named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)

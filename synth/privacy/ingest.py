@@ -1,46 +1,43 @@
-"""A file or frame into the vault. Text files are read as texts: the schema, not a guess about the rows, says what they are.
-
-Parsers quote the offending line in their errors, so none of their messages is passed on.
-"""
+"""A file or frame into the vault. Text files are read as texts: the schema, not a guess about the rows, says what they are."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from synth.encoding.regenerate import check_providers
 from synth.encoding.values import check_header
 from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.lake import PARQUET, Lake, Reading, is_lake, open_lake
+from synth.privacy.lake import Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
-from synth.privacy.readers import DELIMITERS, csv_options, looks_like_data, plain_table, read_header, suffix_of, text_fault
+from synth.privacy.readers import check_names, looks_like_data
 from synth.privacy.rows import StoredRows
 from synth.privacy.scratch import Scratch
 from synth.progress import Progress
+from synth.reading.database import is_url
+from synth.reading.formats import open_source
+from synth.reading.frames import Loaded, load_frame, load_source, with_storage
+from synth.reading.objects import is_arrow_like, open_object
+from synth.reading.source import ReadOptions
 from synth.schema import Kind, Schema, undeclared
 
 
-def read_rows(
-    source: str, schema: Schema | None, *, delimiter: str | None, encoding: str, progress: Progress
-) -> pd.DataFrame | StoredRows:
-    """A table into memory, or where it is a lake into a store on disk, chunk by chunk; see ``lake`` and ``read_table``.
+def read_rows(place: str | Path, schema: Schema | None, options: ReadOptions, progress: Progress) -> Loaded | StoredRows:
+    """A table into memory, or where it is a lake into a store on disk, chunk by chunk; see ``lake`` and ``load_table``.
 
     Args:
-        source: A file, a pattern, a folder, or a table of a database.
+        place: A file, a pattern, a folder, a table of a DuckDB file, or the URL of a database.
         schema: Declared facts; columns that are made anew do not reach the store.
-        delimiter: Of text files.
-        encoding: Of text files.
+        options: How to read it.
         progress: Told that something goes on, not how many rows there are.
     """
-    if not is_lake(source):
-        return read_table(Path(source), delimiter=delimiter, encoding=encoding)
-    return store_rows(open_lake(source, Reading(delimiter=delimiter, encoding=encoding)), schema, progress)
+    if is_url(str(place)) or not is_lake(str(place)):
+        return load_table(place, options)
+    return store_rows(open_lake(str(place), Reading(delimiter=options.delimiter, encoding=options.encoding)), schema, progress)
 
 
 def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Path | None = None) -> StoredRows:
@@ -64,62 +61,47 @@ def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Pa
     return rows
 
 
-def read_table(path: Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> pd.DataFrame:
-    """Read a whole table: CSV or TSV (also gzipped) as texts, Parquet with its types.
-
-    Args:
-        path: The file; its suffix says the format.
-        delimiter: Of a text file; by default a comma, a tab for ``.tsv``.
-        encoding: Of a text file.
+def read_table(place: str | Path, *, delimiter: str | None = None, encoding: str = "utf-8") -> pd.DataFrame:
+    """Read a whole table as a frame: see ``load_table``, without the facts that its types declare.
 
     Raises:
-        InputError: The file cannot be read as a table with unique column names. No rows are no error: that an empty
+        InputError: See ``load_table``.
+    """
+    return load_table(place, ReadOptions(delimiter=delimiter, encoding=encoding)).frame
+
+
+def load_table(data: Any, options: ReadOptions | None = None) -> Loaded:
+    """Read a table of any format, with the facts that its types declare.
+
+    Args:
+        data: A file, the URL of a database, a pandas frame, or anything that hands out Arrow data (polars, Arrow, DuckDB).
+        options: How a file or a database is read.
+
+    Raises:
+        InputError: It cannot be read as a table with unique column names. No rows are no error: that an empty
             table is empty, and one with a row is not, shows in the paid row count or not at all.
     """
-    if path.is_dir():
-        raise InputError(f"{str(path)!r} is a directory; name the file in it")
-    if not path.exists():
-        raise InputError(f"there is no file {str(path)!r}; check the path")
-    suffix = suffix_of(path)
-    if suffix in PARQUET:
-        frame = _read_parquet(path)
-    elif suffix in DELIMITERS or not suffix:
-        frame = _read_text(path, delimiter if delimiter is not None else DELIMITERS.get(suffix, ","), encoding)
-    else:
-        raise InputError(f"files of type {suffix!r} are not read; use .csv, .tsv (also .gz) or .parquet")
-    return frame
-
-
-def _read_text(path: Path, delimiter: str, encoding: str) -> pd.DataFrame:
-    if len(delimiter) != 1:  # before the header is looked at
-        raise InputError(f"a delimiter is one character, not {delimiter!r}")
-    options = csv_options(read_header(path, delimiter, encoding), delimiter, encoding)
-    try:
-        table = pyarrow.csv.read_csv(path, **options)
-    except (OSError, UnicodeError, pa.ArrowException) as error:
-        raise text_fault(error, path.name, encoding) from None
-    frame: pd.DataFrame = table.slice(1).to_pandas()
-    return frame
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        table = pyarrow.parquet.read_table(path, partitioning=None)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
-    plain = plain_table(table, path.name)
-    frame: pd.DataFrame = plain.to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    frame.columns = frame.columns.astype(str)
-    return frame
+    if isinstance(data, str | Path):
+        source = open_source(data, options)
+        if not source.typed:
+            check_names(source.header.names, Path(source.name))
+        return load_source(source)
+    if isinstance(data, pd.DataFrame):
+        if len(data.columns) == 0:
+            raise InputError("the table has no columns")
+        return load_frame(data)
+    if is_arrow_like(data):
+        return load_source(open_object(data))
+    raise InputError(f"data must be a frame, an Arrow table, a path or a URL, not {type(data).__name__}")
 
 
 def open_frame(
-    rows: pd.DataFrame | StoredRows, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
+    data: pd.DataFrame | Loaded | StoredRows, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
 ) -> PrivateFrame:
-    """Put rows behind a ledger.
+    """Put a table behind a ledger.
 
     Args:
-        rows: Raw rows; their header is public.
+        data: Raw rows; their header is public, and so are the types that came with a ``Loaded`` table.
         schema: Declared facts; ``None`` declares the header only.
         ledger: Of this run.
         entropy: Source of secret bytes.
@@ -127,11 +109,12 @@ def open_frame(
     Raises:
         InputError: The header does not match, or the table asks for what is not supported.
     """
-    names = list(rows.header) if isinstance(rows, StoredRows) else [str(name) for name in rows.columns]
-    settled = settled_schema(names, schema)
-    if isinstance(rows, StoredRows):
-        return PrivateFrame(rows, settled, ledger, entropy)
-    renamed = rows.set_axis(names, axis=1)[[c.name for c in settled.modelled]].reset_index(drop=True)
+    if isinstance(data, StoredRows):
+        return PrivateFrame(data, settled_schema(list(data.header), schema), ledger, entropy)
+    loaded = data if isinstance(data, Loaded) else Loaded(frame=data, dtypes={})
+    names = [str(name) for name in loaded.frame.columns]
+    settled = with_storage(settled_schema(names, schema), loaded)
+    renamed = loaded.frame.set_axis(names, axis=1)[[c.name for c in settled.modelled]].reset_index(drop=True)
     return PrivateFrame(renamed, settled, ledger, entropy)
 
 

@@ -20,7 +20,8 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from synth.errors import InputError
-from synth.privacy.readers import DELIMITERS, check_names, csv_options, plain_table, read_header, suffix_of, text_fault
+from synth.privacy.readers import check_names, csv_options, plain_table, read_header, suffix_of, text_fault
+from synth.reading.text import DELIMITERS
 
 CHUNK = 1 << 18  # rows at a time
 LARGE = 1 << 28  # bytes of a single file from which on it is not read at once

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,9 @@ import pyarrow.csv
 
 from synth.encoding.values import numbers
 from synth.errors import InputError
+from synth.reading.text import BLOCK_BYTES
+from synth.reading.text import read_header as text_header_of
 from synth.schema import DEFAULT_MISSING, Column, Kind
-
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": ","}
-LIKELY = (";", "\t", "|", ",")
-MAX_COLUMNS = 10_000
-BLOCK_BYTES = 1 << 24  # the parser wants a line to fit in a block
 
 
 def suffix_of(path: Path) -> str:
@@ -33,27 +28,7 @@ def read_header(path: Path, delimiter: str, encoding: str) -> list[str]:
     Raises:
         InputError: Empty file, unreadable first line, duplicate or empty names, or a likely wrong delimiter.
     """
-    try:
-        opened = gzip.open if path.suffix.lower() == ".gz" else open
-        marked = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
-        with opened(path, "rt", encoding=marked, newline="") as text:
-            names = next(csv.reader(text, delimiter=delimiter), [])
-    except (UnicodeError, LookupError):
-        raise InputError(f"{path.name} is not text in encoding {encoding!r}; pass --encoding, such as latin-1") from None
-    except (OSError, EOFError, csv.Error, TypeError) as error:
-        raise InputError(f"cannot read {path.name}: {type(error).__name__}; check the file and --delimiter") from None
-    if not names or names == [""]:
-        raise InputError(f"{path.name} is empty; it needs a header line and rows")
-    if "\0" in "".join(names):
-        raise InputError(f"{path.name} is not a text table; use its right suffix, such as .parquet")
-    if len(names) == 1:
-        other = next((d for d in LIKELY if d != delimiter and d in names[0]), None)
-        if other is not None:
-            shown = "a tab" if other == "\t" else f"{other!r}"
-            flag = "$'\\t'" if other == "\t" else f"{other!r}"
-            raise InputError(f"{path.name} has one column with {shown} in its name; pass --delimiter {flag}")
-    if len(names) > MAX_COLUMNS:
-        raise InputError(f"{path.name} has {len(names)} columns; at most {MAX_COLUMNS} are supported")
+    names = text_header_of(path, delimiter, encoding)
     check_names(names, path)
     return names
 

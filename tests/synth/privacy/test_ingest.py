@@ -12,8 +12,10 @@ from synth.privacy.budget import Budget
 from synth.privacy.ingest import open_frame, read_rows, read_table
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
-from synth.privacy.readers import MAX_COLUMNS, read_header
+from synth.privacy.readers import read_header
 from synth.progress import Silent
+from synth.reading.frames import Loaded
+from synth.reading.source import MAX_COLUMNS, ReadOptions
 from synth.schema import Column, Kind, Schema
 
 SECRET = "SECRET-4711"
@@ -70,7 +72,8 @@ def test_quoted_newlines_delimiters_and_other_alphabets(tmp_path):
         ("a.csv", b"PAR1\0\0,\0\n1,2\n", {}, "not a text table"),
         ("a.csv.gz", f"x,y\n1,{SECRET}\n", {}, "cannot read"),
         ("a.csv.gz", gzip.compress(b"x,y\n" + np.random.default_rng(1).bytes(9000).hex().encode())[:-600], {}, "cannot read"),
-        ("a.xlsx", SECRET, {}, "files of type '.xlsx'"),
+        ("a.xls", SECRET, {}, "files of type '.xls'"),
+        ("a.xlsx", SECRET, {}, "not a readable workbook"),
         ("a.parquet", SECRET, {}, "not a readable Parquet file"),
         ("a.csv", ",".join(f"c{i}" for i in range(MAX_COLUMNS + 1)) + "\n", {}, "columns; at most"),
     ],
@@ -188,7 +191,7 @@ def test_a_lake_gives_the_answers_of_the_whole_table(tmp_path, keystream, monkey
     columns = (Column(name="number"), Column(name="town"), made, Column(name="day"), Column(name="flag"))
     schema = Schema(columns=columns, public_rows=n)
     answers, progress = [], Counted()
-    stored = read_rows(str(tmp_path / "lake"), schema, delimiter=None, encoding="utf-8", progress=progress)
+    stored = read_rows(str(tmp_path / "lake"), schema, ReadOptions(), progress)
     assert progress.chunks > 6
     assert stored.names == ("number", "town", "day", "flag")
     for rows in (frame, stored):
@@ -204,7 +207,7 @@ def test_a_lake_gives_the_answers_of_the_whole_table(tmp_path, keystream, monkey
 
 def test_a_small_file_is_read_at_once_and_a_large_one_in_chunks(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "x,y\n1,2\n")
-    options = {"delimiter": None, "encoding": "utf-8", "progress": Silent()}
-    assert isinstance(read_rows(str(path), None, **options), pd.DataFrame)
+    options = {"options": ReadOptions(), "progress": Silent()}
+    assert isinstance(read_rows(str(path), None, **options), Loaded)
     monkeypatch.setattr(lake, "LARGE", 4)
     assert read_rows(str(path), None, **options).exact_sizes() == (1,)
