@@ -72,7 +72,7 @@ def prepare(
         InputError: Headers differ from the schema, a table has too few rows, a kind is undeclared, the target or a
             group is unknown or the seed is negative.
     """
-    whole, schema = schema, schema.only_modelled()
+    whole, schema = schema, schema.only_read()
     loose = [column.name for column in schema.columns if column.kind is None]
     if loose:
         raise InputError(f"column {loose[0]!r} has no kind in the schema; the evaluation needs every kind declared")

@@ -19,6 +19,7 @@ from evaluation.features import TreeFeatures, fit_trees, one_thread, tree_classi
 from synth.encoding.category import OTHER, CategoryCodec, closed_codec
 from synth.encoding.codec import Codec, ColumnCodec, encode_column
 from synth.encoding.numeric import NumericCodec
+from synth.encoding.reshape import learnt_frame
 from synth.encoding.values import conform
 from synth.errors import InputError
 from synth.privacy.budget import RowCount
@@ -98,7 +99,10 @@ def measure(
         RefusedError: The ledger does not grant it.
     """
     codec = release.codec
-    drawn = [encode_column(synthetic[c.column.name], c, codec.schema.missing) for c in codec.columns]
+    shaped = learnt_frame(synthetic, codec.schema)
+    drawn = [encode_column(shaped[c.column.name], c, codec.schema.missing) for c in codec.columns]
+    if target is not None and codec.schema.only_modelled().target != target and codec.schema.target == target:
+        target = None  # it is learnt in another form, so its codes are no classes
     codes = np.column_stack(drawn).astype(np.int64)
     guessed = _predictions(real, synthetic, release, target, seed)
     if guessed is not None:

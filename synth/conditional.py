@@ -6,15 +6,15 @@ supports is refused. Rows of a block depend on the seed and the block alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth.conditions import Condition, Terms, resolve, terms_of
+from synth.conditions import Condition, RowTest, Terms, resolve, terms_of
 from synth.encoding.codec import Codec
 from synth.encoding.within import Within
 from synth.errors import RefusedError
@@ -36,9 +36,24 @@ POOL = 4_096  # weighted rows per try
 MOST_POOLS = 32  # tries per block
 LEAST_EFFECTIVE = 10.0  # rows that what a block found has to be worth
 CANDIDATES = 64  # per row whose rest is drawn
+LAST = 2**32 - 1  # number of a stream that no block has
 EFFECTIVE = "effective_rows"  # in the attributes of a block
 
-Finish = Callable[[CodeArray, np.random.Generator, Sequence[Within | None]], pd.DataFrame]
+Cells = Mapping[str, npt.NDArray[Any]]
+
+
+class Finish(Protocol):
+    """Codes to finished rows; see ``Codec.decode``."""
+
+    def __call__(
+        self,
+        codes: CodeArray,
+        rng: np.random.Generator,
+        *,
+        within: Sequence[Within | None] | None = None,
+        known: Cells | None = None,
+    ) -> pd.DataFrame:
+        """Rows of learnt and derived columns."""
 
 
 class Source(NamedTuple):
@@ -57,10 +72,14 @@ class Source(NamedTuple):
     finish: Finish
 
 
-def stream(seed: int | np.random.SeedSequence | None, *key: int) -> np.random.Generator:
+def stream_of(root: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
+    """A branch of all random streams."""
+    return np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))
+
+
+def stream(root: np.random.SeedSequence, *key: int) -> np.random.Generator:
     """The random stream of a block."""
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, *key))))
+    return np.random.Generator(np.random.Philox(stream_of(root, *key)))
 
 
 def conditioned(
@@ -107,7 +126,7 @@ def _block(source: Source, terms: Terms, given: Sequence[Given], rng: np.random.
     while len(found) < MOST_POOLS and worth < BLOCK:
         drawn = weighted_rows(source.model, source.fitted, source.domain, given, POOL, rng)
         if terms.tests:
-            frames.append(source.finish(drawn.codes, rng, terms.within))
+            frames.append(source.finish(drawn.codes, rng, within=terms.within))
             passed = np.all([test(frames[-1]) for test in terms.tests], axis=0)
             drawn = Weighted(drawn.codes, np.where(passed, drawn.log_weights, -np.inf))
         found.append(drawn)
@@ -122,8 +141,39 @@ def _block(source: Source, terms: Terms, given: Sequence[Given], rng: np.random.
     if terms.tests:
         rows = pd.concat(frames, ignore_index=True).iloc[taken].reset_index(drop=True)
     else:
-        rows = source.finish(np.concatenate([one.codes for one in found])[taken], rng, terms.within)
+        rows = source.finish(np.concatenate([one.codes for one in found])[taken], rng, within=terms.within)
     return rows, worth
+
+
+def completed_rows(
+    source: Source, codes: npt.NDArray[np.int64], known: Cells, tests: Sequence[RowTest], root: np.random.SeedSequence
+) -> pd.DataFrame:
+    """Finished rows of which some cells are known; rows that fail a test are drawn again, a bounded number of times.
+
+    Args:
+        source: What rows come from.
+        codes: Of known cells, -1 where they are to be drawn, shape (rows, columns).
+        known: Those cells.
+        tests: Of finished rows.
+        root: Of all random streams.
+
+    Raises:
+        RefusedError: The model cannot complete some row.
+    """
+    waiting, parts = np.arange(len(codes)), []
+    for attempt in range(MOST_POOLS):
+        drawn = completed_codes(source, codes[waiting], stream_of(root, attempt))
+        mine = {name: cells[waiting] for name, cells in known.items()}
+        rows = source.finish(drawn, stream(root, attempt, LAST), known=mine).set_axis(waiting)
+        passed = np.all([test(rows) for test in tests], axis=0) if tests else np.ones(len(rows), dtype=bool)
+        parts.append(rows[passed])
+        waiting = waiting[~passed]
+        if not len(waiting):
+            return pd.concat(parts).sort_index()
+    raise RefusedError(
+        f"the model hardly supports {len(waiting):,} of the given rows under the custom constraints: each was completed "
+        f"{MOST_POOLS} times in vain; give fewer columns"
+    )
 
 
 def completed_codes(source: Source, known: npt.NDArray[np.int64], root: np.random.SeedSequence) -> CodeArray:

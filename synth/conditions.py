@@ -14,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth.constrained import stand_in
+from synth.constraints import single_steps, written_by
 from synth.encoding.category import OTHER, CategoryCodec
-from synth.encoding.codec import Codec, ColumnCodec, category_texts, encode_column, typed
-from synth.encoding.values import check_header, numbers, texts
+from synth.encoding.codec import Codec, ColumnCodec, category_texts
+from synth.encoding.reshape import custom_tests
+from synth.encoding.values import numbers
 from synth.encoding.within import Interval, Within, category_within, numeric_within
 from synth.errors import InputError
 from synth.schema import Column, Kind, Schema
@@ -136,20 +139,42 @@ def resolve(terms: Sequence[Term], codec: Codec, schema: Schema) -> Terms:
     Raises:
         InputError: A value does not fit its column, or nothing of a column remains.
     """
+    written = {name for one in single_steps(schema.constraints) for name in written_by(one)}
+    coded = {one.column.name for one in codec.columns} - written
     within: list[Within | None] = []
     for one in codec.columns:
-        mine = [t for t in terms if t.column == one.column.name]
+        mine = [t for t in terms if t.column == one.column.name and t.column not in written]
         within.append(column_within(one, mine) if mine else None)
-    coded = {one.column.name for one in codec.columns}
+        carried = [t for t in terms if t.column in written and stand_in(t.column, schema.constraints) == one.column.name]
+        if carried and isinstance(one, CategoryCodec):
+            within[-1] = carried_within(one, [row_test(schema[t.column], t) for t in carried], codec, within[-1])
+            coded |= {t.column for t in carried}
     anew = next((t.column for t in terms if t.column not in coded and _is_fresh(schema[t.column])), None)
     if anew is not None:
         raise InputError(f"column {anew!r} is made anew for each row and tells nothing about it: no condition can be put on it")
     tests = tuple(row_test(schema[t.column], t) for t in terms if t.column not in coded)
-    return Terms(tuple(within), tests)
+    return Terms(tuple(within), (*tests, *custom_tests(schema)))
 
 
 def _is_fresh(column: Column) -> bool:
     return column.kind is not None and column.kind.is_regenerated
+
+
+def carried_within(codec: CategoryCodec, tests: Sequence[RowTest], whole: Codec, before: Within | None) -> Within:
+    """Codes of a learnt category whose derived columns meet conditions.
+
+    Raises:
+        InputError: There are none.
+    """
+    codes = np.zeros((codec.size, len(whole.columns)), dtype=np.int32)
+    codes[:, [c.column.name for c in whole.columns].index(codec.column.name)] = np.arange(codec.size)
+    rows = whole.decode(codes, np.random.default_rng(0))
+    allowed = np.all([test(rows) for test in tests], axis=0)
+    if before is not None:
+        allowed &= before.share > 0
+    if not allowed.any():
+        raise InputError(f"no row can meet the condition on what column {codec.column.name!r} decides: no value leads there")
+    return category_within(codec, allowed)
 
 
 def column_within(codec: ColumnCodec, terms: Sequence[Term]) -> Within:
@@ -314,47 +339,3 @@ def balanced(codec: Codec, column: str, num_rows: int, where: Sequence[str] = ()
     return [
         Condition(num_rows=n, column_values={column: name}, where=tuple(where)) for n, name in zip(parts, names, strict=True)
     ]
-
-
-def known_codes(known: pd.DataFrame, codec: Codec) -> npt.NDArray[np.int64]:
-    """Codes of given cells, -1 where a cell is missing or its column is not given; shape (rows, columns).
-
-    Raises:
-        InputError: Unknown or repeated columns, nothing given, or a value that a closed domain does not have.
-    """
-    names = [str(name) for name in known.columns]
-    check_header(names, codec.schema, "the table of known columns", partly=True)
-    if not names:
-        raise InputError("give at least one column of the schema, or draw whole rows")
-    codes = np.full((len(known), len(codec.columns)), -1, dtype=np.int64)
-    for j, one in enumerate(codec.columns):
-        if one.column.name not in names:
-            continue
-        cells = known.iloc[:, names.index(one.column.name)].reset_index(drop=True)
-        if isinstance(one, CategoryCodec):
-            words = category_texts(cells, one.column, codec.schema.missing)
-            given = np.array([word is not None for word in words], dtype=bool)
-            lost = given & ~np.isin(np.array([str(w) for w in words], dtype=object), one.categories) & (not one.other)
-        else:
-            values = numbers(cells, one.column, codec.schema.missing)
-            given = ~np.isnan(values)
-            lost = ~given & np.array([text is not None for text in texts(cells, codec.schema.missing)], dtype=bool)
-        if lost.any():
-            where = f"row {int(np.flatnonzero(lost)[0]) + 1}"
-            raise InputError(f"{where} of the known column {one.column.name!r} holds what its domain does not have")
-        codes[given, j] = encode_column(cells, one, codec.schema.missing)[given]
-    return codes
-
-
-def with_known_cells(rows: pd.DataFrame, known: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    """Finished rows with the given cells put in as they are, in the dtypes of the finished rows."""
-    out = rows.copy()
-    for name in known.columns:
-        column, cells = schema[str(name)], known[name].reset_index(drop=True)
-        if column.kind is not None and column.kind.is_numeric:
-            given = pd.Series(numbers(cells, column, schema.missing))
-        else:
-            given = pd.Series(category_texts(cells, column, schema.missing), dtype=object)
-        put = given.notna()
-        out.loc[put, column.name] = typed(given[put], column).to_numpy()
-    return out

@@ -23,12 +23,15 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
-from synth.conditional import Source, completed_codes, conditioned, joined, stream
-from synth.conditions import Condition, balanced, known_codes, with_known_cells
+from synth.conditional import Source, completed_rows, conditioned, joined
+from synth.conditions import Condition, balanced
+from synth.constrained import custom_names
 from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.encoding.regenerate import Regeneration
+from synth.encoding.reshape import custom_tests
 from synth.errors import ArtifactError, InputError, SynthError
+from synth.known import known_cells, known_codes
 from synth.models.base import Fitted
 from synth.receipt import Receipt
 from synth.registry import make_synthesizer
@@ -114,6 +117,9 @@ class Release:
         total = self.receipt.rows if num_rows is None else num_rows
         if total < 0:
             raise InputError(f"the number of rows must not be negative, not {total}")
+        if total and custom_names(self.schema.constraints):
+            yield from self.condition_blocks([Condition(num_rows=total)], seed=seed)
+            return
         root = np.random.SeedSequence(seed)
         synthesizer = make_synthesizer(self.model, self.options)
         fresh = self._fresh(root)
@@ -176,17 +182,18 @@ class Release:
             RefusedError: The model cannot complete some row.
         """
         root = np.random.SeedSequence(seed)
-        codes = known_codes(known, self.codec)
+        cells = known_cells(known, self.schema)
+        codes = known_codes(cells, self.codec, len(known))
         try:
-            rows = self.codec.decode(completed_codes(self._source(), codes, root), stream(root, len(codes), 0))
+            rows = completed_rows(self._source(), codes, cells, custom_tests(self.schema), root)
         except FAULTS as error:
             raise _misfit(error) from error
-        whole = self.codec.with_fresh(rows, self._fresh(root).take(len(rows)))
-        return with_known_cells(whole, known, self.schema)
+        fresh = self._fresh(root).take(len(rows))
+        return self.codec.with_fresh(rows, fresh | {n: known[n].to_numpy(object) for n in fresh if n in known})
 
     def _source(self) -> Source:
         model = make_synthesizer(self.model, self.options)
-        return Source(model, self.fitted, self.codec.domain, lambda c, rng, within: self.codec.decode(c, rng, within=within))
+        return Source(model, self.fitted, self.codec.domain, self.codec.decode)
 
     def _fresh(self, root: np.random.SeedSequence) -> Regeneration:
         return Regeneration(self.schema, np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM))

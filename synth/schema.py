@@ -5,11 +5,14 @@ A fact written here costs nothing, because it is not learnt from the rows. A fac
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from synth.column import LARGEST_INTEGER, LARGEST_NUMBER, MAX_CATEGORIES, Column
 from synth.column_dict import as_texts, column_from_dict, column_to_dict
+from synth.constrained import learnt_columns, stand_in
+from synth.constraints import Constraint, constraint_from_dict, constraint_to_dict, single_steps, written_by
 from synth.errors import SchemaError
 from synth.kinds import Kind, Outside
 
@@ -44,6 +47,7 @@ class Schema:
         missing: Texts that mean "missing" in text files.
         index_columns: Leading columns that are the index of a frame (``index`` in a file).
         name: Name of the table.
+        constraints: Rules between columns that every released row keeps, see ``synth.constraints``.
     """
 
     columns: tuple[Column, ...]
@@ -54,6 +58,7 @@ class Schema:
     missing: tuple[str, ...] = DEFAULT_MISSING
     index_columns: tuple[str, ...] = ()
     name: str = "table"
+    constraints: tuple[Constraint, ...] = ()
     _index: dict[str, int] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +79,8 @@ class Schema:
         if self.max_rows_per_entity is not None and self.max_rows_per_entity < 1:
             raise SchemaError("max_rows_per_entity must be a positive whole number")
         self._index.update({name: i for i, name in enumerate(names)})
+        if self.constraints:
+            learnt_columns(self.columns, self.constraints)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,22 +96,46 @@ class Schema:
 
     @property
     def modelled(self) -> tuple[Column, ...]:
-        """Columns that are learnt: all but those whose values are made anew."""
+        """Columns as they are learnt: not those whose values are made anew or follow from others by a constraint."""
+        kept = self.read_columns
+        return learnt_columns(kept, self.constraints) if self.constraints else kept
+
+    @property
+    def read_columns(self) -> tuple[Column, ...]:
+        """Columns that are read: all but those whose values are made anew."""
         return tuple(c for c in self.columns if c.kind is None or not c.kind.is_regenerated)
 
     def only_modelled(self) -> Schema:
         """The part of the table that is learnt."""
         kept = self.modelled
-        if len(kept) == len(self.columns):
+        if kept == self.columns:
             return self
         names = {c.name for c in kept}
+        target = self.target if self.target is None else stand_in(self.target, self.constraints)
         return replace(
             self,
             columns=kept,
             index_columns=tuple(name for name in self.index_columns if name in names),
+            target=target if target in names else None,
+            entity=self.entity if self.entity in names else None,
+            constraints=(),
+        )
+
+    def only_read(self) -> Schema:
+        """The part of the table that is read, with its constraints."""
+        names = {c.name for c in self.read_columns}
+        return replace(
+            self,
+            columns=self.read_columns,
+            index_columns=tuple(name for name in self.index_columns if name in names),
             target=self.target if self.target in names else None,
             entity=self.entity if self.entity in names else None,
         )
+
+    def completed(self, learnt: Mapping[str, Column]) -> Schema:
+        """The same table with what was found out about learnt columns; columns that a constraint writes stay as declared."""
+        written = {name for one in single_steps(self.constraints) for name in written_by(one)}
+        return self.with_columns(tuple(c if c.name in written else learnt.get(c.name, c) for c in self.columns))
 
     def with_columns(self, columns: tuple[Column, ...]) -> Schema:
         """The same table with other column facts."""
@@ -122,7 +153,7 @@ def schema_from_dict(facts: dict[str, Any], where: str = "schema") -> Schema:
     Raises:
         SchemaError: Unknown key, wrong type or contradiction.
     """
-    known = {"columns", "target", "entity", "max_rows_per_entity", "public_rows", "missing", "index", "name"}
+    known = {"columns", "constraints", "target", "entity", "max_rows_per_entity", "public_rows", "missing", "index", "name"}
     unknown = sorted(set(facts) - known)
     if unknown:
         raise SchemaError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
@@ -136,6 +167,9 @@ def schema_from_dict(facts: dict[str, Any], where: str = "schema") -> Schema:
     for key in ("public_rows", "max_rows_per_entity"):
         if key in rest and (isinstance(rest[key], bool) or not isinstance(rest[key], int)):
             raise SchemaError(f"{where}: {key} must be a whole number")
+    if "constraints" in rest:
+        listed = rest["constraints"] if isinstance(rest["constraints"], list) else [None]
+        rest["constraints"] = tuple(constraint_from_dict(one, where) for one in listed)
     if "missing" in rest:
         rest["missing"] = as_texts(rest["missing"], f"{where}: missing")
     if "index" in rest:
@@ -154,4 +188,6 @@ def schema_to_dict(schema: Schema) -> dict[str, Any]:
     if schema.index_columns:
         top["index"] = list(schema.index_columns)
     top["columns"] = [column_to_dict(c) for c in schema.columns]
+    if schema.constraints:
+        top["constraints"] = [constraint_to_dict(c) for c in schema.constraints]
     return top

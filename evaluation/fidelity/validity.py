@@ -6,6 +6,7 @@ more): its synthetic values should differ as well.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -15,7 +16,9 @@ import pandas as pd
 from evaluation.inputs import Tables
 from evaluation.intervals import wilson
 from evaluation.scores import Score, Section
+from synth.constraints import Custom
 from synth.encoding.category import OTHER
+from synth.encoding.reshape import broken
 from synth.encoding.values import conform, numbers, texts
 from synth.schema import Column, Kind, Outside, Schema
 
@@ -117,8 +120,40 @@ def score_validity(tables: Tables, raw_synthetic: pd.DataFrame, raw_holdout: pd.
         interval="95 %, Wilson, with rows as trials, as if the cells of a row stood or fell together.",
         scale="Ceiling: held-out real rows, which may break the declared domain. Floor: 0, no cell obeys.",
     )
-    keys = _keys(tables)
-    return Section(scores=(score, *keys), tables=MappingProxyType({"Validity": found}))
+    keys, rules = _keys(tables), _rules(raw_synthetic, raw_holdout, tables.schema)
+    shown = {"Validity": found} | ({"Constraints": rules[1]} if rules is not None else {})
+    scores = (score, *keys, *((rules[0],) if rules is not None else ()))
+    return Section(scores=scores, tables=MappingProxyType(shown))
+
+
+def _rules(raw: pd.DataFrame, raw_holdout: pd.DataFrame | None, schema: Schema) -> tuple[Score, pd.DataFrame] | None:
+    """Rows that keep all declared constraints, and how many break each; rules in Python are left out."""
+    declared = replace(schema, constraints=tuple(c for c in schema.constraints if not isinstance(c, Custom)))
+    if not declared.constraints:
+        return None
+    flags = broken(raw, declared)
+    fresh = None if raw_holdout is None else broken(raw_holdout, declared)
+    table = pd.DataFrame({"Constraint": list(flags), "Rows that break it": [int(f.sum()) for f in flags.values()]})
+    if fresh is not None:
+        table["Held-out rows that break it"] = [int(f.sum()) for f in fresh.values()]
+    kept = ~np.any(list(flags.values()), axis=0)
+    limits = wilson(float(kept.sum()), len(raw))
+    score = Score(
+        name="constraints",
+        label="Rows that keep all constraints",
+        section="validity",
+        value=limits.value,
+        low=limits.low,
+        high=limits.high,
+        better="higher",
+        ceiling=None if fresh is None else float((~np.any(list(fresh.values()), axis=0)).mean()),
+        floor=0.0,
+        unit="share of rows",
+        meaning="Share of synthetic rows that break none of the constraints that the schema declares.",
+        interval="95 %, Wilson, over synthetic rows.",
+        scale="Ceiling: held-out real rows, which may break them. Floor: 0, no row keeps all.",
+    )
+    return score, table
 
 
 def key_columns(tables: Tables) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from synth.encoding.category import CategoryCodec
 from synth.encoding.numeric import NumericCodec
+from synth.encoding.reshape import backward
 from synth.encoding.values import TextArray, booleans, distinct, numbers, texts
 from synth.encoding.within import Within
 from synth.errors import ArtifactError
@@ -38,7 +39,7 @@ class Codec:
         return Domain(
             names=tuple(c.column.name for c in self.columns),
             sizes=tuple(c.size for c in self.columns),
-            target=self.schema.target,
+            target=self.schema.only_modelled().target,
             in_order=tuple(_in_order(c) for c in self.columns),
         )
 
@@ -53,6 +54,7 @@ class Codec:
         fresh: Mapping[str, npt.NDArray[np.object_]] | None = None,
         keep: int | None = None,
         within: Sequence[Within | None] | None = None,
+        known: Mapping[str, npt.NDArray[Any]] | None = None,
     ) -> pd.DataFrame:
         """Codes, shape (n, d), to a frame with the dtypes of the schema.
 
@@ -62,11 +64,16 @@ class Codec:
             fresh: Values of the columns that are made anew, each of shape (keep,).
             keep: Rows of the frame, which are the same whatever their number; all by default.
             within: What values of each learnt column are drawn inside, where there are conditions.
+            known: Cells of learnt columns that are not drawn; missing where they are.
         """
         cells: dict[str, npt.NDArray[Any]] = {
             codec.column.name: (codec if asked is None else asked).decode(codes[:, j].astype(np.int64), rng)[:keep]
             for j, (codec, asked) in enumerate(zip(self.columns, within or [None] * len(self.columns), strict=True))
         }
+        for name, given in (known or {}).items():
+            cells[name] = np.where(pd.isna(given), cells[name], given)
+        if self.schema.constraints:
+            cells = backward(self.schema, cells)
         learnt = pd.DataFrame({name: typed(pd.Series(values), self.schema[name]) for name, values in cells.items()})
         return self.with_fresh(learnt, fresh or {})
 

@@ -217,7 +217,7 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the data") -> pd.D
     """
     check_header([str(c) for c in frame.columns], schema, what)
     out: dict[str, npt.NDArray[np.generic]] = {}
-    for column in schema.modelled:
+    for column in schema.read_columns:
         series = frame[column.name]
         if column.kind is not None and column.kind.is_numeric:
             values = numbers(series, column, schema.missing)

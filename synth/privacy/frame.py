@@ -21,6 +21,7 @@ from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import named_values, noisy_counts, selection_threshold
 from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
 from synth.privacy.sealed import Sealed
 from synth.privacy.vault import Measurement, PrivateTable
@@ -49,7 +50,10 @@ class PrivateFrame(Sealed):
         """
         self.whole = schema
         self.schema = schema.only_modelled()
-        self.__rows: Rows = MemoryRows(rows[list(self.schema.names)]) if isinstance(rows, pd.DataFrame) else rows
+        read = [c.name for c in schema.read_columns]
+        self.__rows: Rows = MemoryRows(rows[read]) if isinstance(rows, pd.DataFrame) else rows
+        if schema.constraints:
+            self.__rows = ReshapedRows(self.__rows, schema)
         self.__entropy = entropy
         self.ledger = ledger
 

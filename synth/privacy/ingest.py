@@ -114,7 +114,7 @@ def open_frame(
     loaded = data if isinstance(data, Loaded) else Loaded(frame=data, dtypes={})
     names = [str(name) for name in loaded.frame.columns]
     settled = with_storage(settled_schema(names, schema), loaded)
-    renamed = loaded.frame.set_axis(names, axis=1)[[c.name for c in settled.modelled]].reset_index(drop=True)
+    renamed = loaded.frame.set_axis(names, axis=1)[[c.name for c in settled.read_columns]].reset_index(drop=True)
     return PrivateFrame(renamed, settled, ledger, entropy)
 
 
@@ -158,7 +158,7 @@ def check_learnable(schema: Schema) -> None:
         )
     if not schema.modelled:
         raise SchemaError("all columns are identifiers or personal data, so there is nothing to learn; add other columns")
-    if schema.target is not None and schema.target not in {c.name for c in schema.modelled}:
+    if schema.target is not None and schema.target not in {c.name for c in schema.read_columns}:
         raise SchemaError(
             f"the target {schema.target!r} is made anew for each row, so nothing predicts it; name another target"
         )

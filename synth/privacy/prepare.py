@@ -64,8 +64,7 @@ def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Code
         found = numeric.get(column.name) or categorical.get(column.name)
         codecs.append(found if found is not None else closed_codec(column))
     complete = {c.column.name: c.column for c in codecs}
-    whole = frame.whole.with_columns(tuple(complete.get(c.name, c) for c in frame.whole.columns))
-    codec = Codec(whole, tuple(codecs))
+    codec = Codec(frame.whole.completed(complete), tuple(codecs))
     progress.phase("encoding")
     progress.spent(frame.ledger.spent())
     return frame.encode(codec, rows, [*tables, *more]), codec

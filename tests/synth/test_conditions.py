@@ -1,4 +1,3 @@
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -6,13 +5,11 @@ from synth.conditions import (
     Condition,
     balanced,
     class_names,
-    known_codes,
     numeric_set,
     parse_term,
     resolve,
     row_test,
     terms_of,
-    with_known_cells,
 )
 from synth.encoding.axis import make_axis
 from synth.encoding.category import closed_codec, open_codec
@@ -142,32 +139,6 @@ def test_tests_of_finished_rows_agree_with_the_conditions():
         term = parse_term(text, SCHEMA)
         assert row_test(SCHEMA[term.column], term)(rows).tolist() == [bool(w) for w in wanted]
     assert numeric_set(parse_term("age is missing", SCHEMA), AGE) == ([], True)
-
-
-def test_known_cells_become_codes_and_stay():
-    known = pd.DataFrame({"size": ["L", None], "age": [np.nan, 64], "city name": ["Rome", "Lyon"]})
-    assert known_codes(known, CODEC).tolist() == [[-1, -1, -1, 1, 2, -1], [1, -1, -1, 2, -1, -1]]
-    drawn = pd.DataFrame({"age": pd.array([3, 60], "Int64"), "size": ["S", "S"], "city name": ["Rome", "__OTHER__"]})
-    found = with_known_cells(drawn, known, SCHEMA)
-    assert found["age"].tolist() == [3, 64]
-    assert found["size"].tolist() == ["L", "S"]
-    assert found["city name"].tolist() == ["Rome", "Lyon"]
-    assert found.dtypes.equals(drawn.dtypes)
-
-
-@pytest.mark.parametrize(
-    ("known", "message"),
-    [
-        (pd.DataFrame({"nope": [1]}), "does not mention"),
-        (pd.DataFrame(index=[0]), "at least one column"),
-        (pd.DataFrame({"sex": ["f", "secret"]}), "row 2 of the known column 'sex'"),
-        (pd.DataFrame({"age": ["secret"]}), "row 1 of the known column 'age'"),
-    ],
-)
-def test_bad_known_columns_are_a_sentence(known, message):
-    with pytest.raises(InputError, match=message) as error:
-        known_codes(known, CODEC)
-    assert "secret" not in str(error.value)
 
 
 def test_classes_to_balance_by():

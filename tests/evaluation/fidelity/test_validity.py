@@ -5,6 +5,7 @@ import pytest
 
 from evaluation.fidelity.validity import key_columns, score_validity, valid_cells, validity_table
 from evaluation.inputs import prepare
+from synth.constraints import Custom, Inequality
 from synth.encoding.values import conform
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema
 
@@ -59,3 +60,19 @@ def test_keys_are_found_and_must_stay_unique() -> None:
     assert found["unique_keys"].low < 0.75 < found["unique_keys"].high
     small = prepare(real.iloc[:50], None, twice, schema)
     assert key_columns(small) == []
+
+
+def test_rows_that_break_constraints_are_counted() -> None:
+    columns = tuple(Column(name=n, kind=Kind.INTEGER, bounds=(0, 9)) for n in "ab")
+    rules = (Inequality(low="a", high="b"), Custom(name="nobody registered this"))
+    schema = Schema(columns=columns, constraints=rules)
+    good = pd.DataFrame({"a": [1] * 40, "b": [2] * 40})
+    bad = good.assign(b=[0] * 10 + [2] * 30)
+    tables = prepare(good, good, bad, schema)
+    section = score_validity(tables, bad, good)
+    score = next(s for s in section.scores if s.name == "constraints")
+    assert (score.value, score.ceiling) == (0.75, 1.0)
+    assert section.tables["Constraints"]["Rows that break it"].tolist() == [10]
+    assert "constraints" not in {
+        s.name for s in score_validity(prepare(good, None, bad, Schema(columns=columns)), bad, None).scores
+    }
