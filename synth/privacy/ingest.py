@@ -52,7 +52,7 @@ def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Pa
     Raises:
         InputError: The header does not match, a file cannot be read, or the disk is full.
     """
-    learnt = settled_schema(list(lake.names), schema).only_modelled().names
+    learnt = settled_schema(list(lake.names), schema).only_read().names
     rows = StoredRows(lake.names, learnt, Scratch(folder))
     for chunk in lake.chunks():
         rows.append(chunk.select(list(learnt)))

@@ -15,7 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.api import fit
-from synth.errors import ArtifactError, InputError
+from synth.conditions import Condition
+from synth.constraints import Custom, FunctionalDependency, Inequality, Sum, register
+from synth.encoding.reshape import broken
+from synth.errors import ArtifactError, InputError, RefusedError
 from synth.models.base import Run
 from synth.models.independent import Independent
 from synth.privacy.budget import Budget
@@ -332,3 +335,69 @@ def test_seeds_of_several_tables_are_apart_and_repeatable():
     assert dataset_seeds(3, 7) == dataset_seeds(5, 7)[:3]
     assert len({*dataset_seeds(100, 7), *dataset_seeds(100, 8), 7, 8}) == 202
     assert dataset_seeds(2, None) != dataset_seeds(2, None)
+
+
+RULED = Schema(
+    columns=(
+        Column(name="low", kind=Kind.INTEGER, bounds=(0, 9)),
+        Column(name="high", kind=Kind.INTEGER, bounds=(0, 20)),
+        Column(name="both", kind=Kind.INTEGER),
+        Column(name="icd", kind=Kind.CATEGORY, categories=("1", "2", "3"), nullable=False),
+        Column(name="chapter", kind=Kind.CATEGORY, categories=("x", "y"), nullable=False),
+        Column(name="key", kind=Kind.IDENTIFIER, nullable=False),
+    ),
+    target="chapter",
+    public_rows=600,
+    constraints=(
+        Inequality(low="low", high="high"),
+        Sum(total="both", parts=("low", "high")),
+        FunctionalDependency(column="icd", to="chapter", mapping={"1": "x", "2": "y", "3": "x"}),
+        Custom(name="test_release odd"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def ruled(keystream):
+    register("test_release odd", lambda rows: (rows["low"] % 2 == 1).fillna(False))
+    rng = np.random.default_rng(0)
+    low, icd = rng.integers(0, 12, 600), rng.choice(["1", "2", "3"], 600)
+    frame = pd.DataFrame(
+        {"low": low, "high": rng.integers(0, 25, 600), "both": -7, "icd": icd, "chapter": "y", "key": "secret"}
+    )
+    book = Ledger(Budget(epsilon=4.0, delta=1e-5))
+    table, codec = prepare(open_frame(frame, RULED, book, entropy=keystream("ruled")), Silent())
+    receipt = write_receipt(book, model="independent", learnt={})
+    fitted = Independent().fit(table, Run())
+    return Release(model="independent", options={}, codec=codec, fitted=fitted, receipt=receipt)
+
+
+def test_constraints_hold_in_every_row_of_every_kind_of_sample(ruled, tmp_path):
+    where = ("chapter=x", "high>=8", "both<20", "low>=3")
+    known = pd.DataFrame({"low": [1, 5], "high": [3, 20], "key": ["A", "B"]})
+    samples = {
+        "plain": ruled.sample(500, seed=1),
+        "loaded": load(ruled.save(tmp_path / "m.synth")).sample(500, seed=1),
+        "conditions": ruled.sample_from_conditions([Condition(num_rows=300, where=where)], seed=2),
+        "known": ruled.sample_remaining_columns(known, seed=3),
+    }
+    for rows in samples.values():
+        assert list(rows.columns) == list(RULED.names)
+        assert not any(flags.any() for flags in broken(rows, RULED).values())
+        assert rows["key"].nunique() == len(rows)
+        assert not rows["key"].eq("secret").any()
+    assert samples["plain"].equals(samples["loaded"])
+    rows = samples["conditions"]
+    assert (rows["chapter"] == "x").all()
+    assert (rows["high"] >= 8).all()
+    assert (rows["both"] < 20).all()
+    assert (rows["low"] >= 3).all()
+    assert samples["known"][["low", "high", "both"]].to_numpy().tolist() == [[1, 3, 4], [5, 20, 25]]
+    assert samples["known"]["key"].tolist() == ["A", "B"]
+
+
+def test_given_rows_that_no_rule_allows_are_refused(ruled):
+    with pytest.raises(RefusedError, match="custom constraints"):
+        ruled.sample_remaining_columns(pd.DataFrame({"low": [2]}), seed=0)
+    with pytest.raises(InputError, match="no value leads there"):
+        ruled.sample_from_conditions([Condition(where=("chapter=x", "icd=2"))])

@@ -110,7 +110,7 @@ def test_rows_that_keep_the_constraints_come_back_as_they_were():
     assert not any(flags.any() for flags in broken(frame, SCHEMA).values())
     back = there_and_back(frame)
     for name in SCHEMA.names:
-        if name == "middle":
+        if back[name].dtype == float:
             assert np.allclose(back[name], frame[name])
         else:
             assert (

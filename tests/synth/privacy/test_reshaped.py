@@ -22,7 +22,7 @@ FRAME = pd.DataFrame({"low": ["1", "2", ""], "high": ["5", "1", "7"], "p": ["a",
 
 
 def stored(folder):
-    rows = StoredRows(SCHEMA.names, Scratch(folder))
+    rows = StoredRows(SCHEMA.names, SCHEMA.names, Scratch(folder))
     for part in (FRAME[:2], FRAME[2:]):
         rows.append(pa.Table.from_pandas(part, preserve_index=False))
     return rows
