@@ -25,6 +25,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 _TOLERANCE = 1e-11  # in sigmas; ndtri is good to about 1e-15
+_GAP_TOLERANCE = 1e-13  # relative; logarithms are good to about 1e-15
 _DIGITS = 60
 _EXTRA_BITS = 128
 
@@ -123,8 +124,7 @@ def _decide(magnitude: int, guess: int, sigma: float, entropy: Entropy) -> int:
 def poisson_sample(n_units: int, rate: float, entropy: Entropy) -> IntArray:
     """Positions of an exact Poisson sample: every unit takes part independently with probability ``rate``.
 
-    A unit is in when its 64-bit word is below ``floor(rate 2^64)``. Only the words' leading 16 bits are drawn for all;
-    the other 48 are drawn where the leading ones tie.
+    Drawn as gaps between the units that take part, so time and memory follow the sample and not the number of units.
 
     Returns:
         Increasing positions; empty is a valid sample.
@@ -136,10 +136,42 @@ def poisson_sample(n_units: int, rate: float, entropy: Entropy) -> IntArray:
         raise AccountingError("a sampling rate lies in (0, 1]")
     if rate == 1:
         return np.arange(n_units, dtype=np.int64)
-    bound = int(math.ldexp(rate, 64))
-    lead, rest = bound >> 48, bound & ((1 << 48) - 1)
-    words = np.frombuffer(entropy(2 * n_units), dtype=np.uint16)
-    taken = words < lead
-    ties = np.flatnonzero(words == lead)
-    taken[ties] = (_words(len(ties), entropy) >> np.uint64(16)) < rest
-    return np.flatnonzero(taken).astype(np.int64)
+    found, last = [np.empty(0, dtype=np.int64)], -1
+    while last < n_units - 1:
+        mean = rate * (n_units - 1 - last)
+        gaps = geometric_gaps(math.ceil(mean + 4 * math.sqrt(mean)) + 1, rate, entropy)
+        found.append(last + np.cumsum(np.minimum(gaps, n_units) + 1))  # a gap beyond all units ends the sample
+        last = int(found[-1][-1])
+    whole = np.concatenate(found)
+    return whole[: np.searchsorted(whole, n_units)]
+
+
+def geometric_gaps(size: int, rate: float, entropy: Entropy) -> IntArray:
+    r"""Independent numbers of failures before a success: at least k with probability :math:`(1 - rate)^k`.
+
+    As with the Gaussian: inversion of a 64-bit uniform in float64, and where that is too close to a whole number to trust, in
+    60 digits with 128 further bits. Gaps of 2^62 and more are not told apart.
+
+    Args:
+        size: Number of draws.
+        rate: Of success, in (0, 1).
+        entropy: Source of secret bytes.
+    """
+    words = _words(size, entropy)
+    tail = (words.astype(np.float64) + 0.5) * 2.0**-64
+    rest = ((~words).astype(np.float64) + 0.5) * 2.0**-64  # 1 - tail, without cancellation
+    log_tail = np.where(tail < 0.5, np.log(tail), np.log1p(-np.minimum(rest, 0.5)))
+    exact_place = log_tail / math.log1p(-rate)
+    out = np.floor(np.minimum(exact_place, 2.0**62))
+    edge = np.abs(exact_place - np.rint(exact_place))
+    for i in np.flatnonzero(edge <= _GAP_TOLERANCE * (1 + exact_place) + 2.0**-63 / (tail * rate)):
+        out[i] = _decide_gap(int(words[i]), rate, entropy)
+    return out.astype(np.int64)
+
+
+def _decide_gap(word: int, rate: float, entropy: Entropy) -> int:
+    """The gap of a draw too close to a whole number for float64, with further bits and digits."""
+    extra = int.from_bytes(entropy(_EXTRA_BITS // 8), "little")
+    with mpmath.workdps(_DIGITS):
+        tail = (mpmath.mpf((word << _EXTRA_BITS) + extra) + mpmath.mpf("0.5")) / (mpmath.mpf(2) ** (64 + _EXTRA_BITS))
+        return min(int(mpmath.floor(mpmath.log(tail) / mpmath.log1p(-mpmath.mpf(rate)))), 1 << 62)

@@ -13,7 +13,7 @@ from scipy.stats import binom, chi2, norm
 import synth.privacy
 from synth.errors import AccountingError
 from synth.privacy import randomness
-from synth.privacy.randomness import os_entropy, poisson_sample, rounded_gaussian
+from synth.privacy.randomness import geometric_gaps, os_entropy, poisson_sample, rounded_gaussian
 
 ALARM = 1e-7
 
@@ -159,22 +159,59 @@ def test_poisson_sample_sizes_and_members(keystream):
     assert abs(both - pairs * q * q) < norm.isf(ALARM / 2) * np.sqrt(pairs * q * q * (1 - q * q) * (1 + 2 * q))
 
 
+def exact_gap(word, extra, rate):
+    with mpmath.workdps(100):
+        tail = (mpmath.mpf((word << 128) + extra) + 0.5) / mpmath.mpf(2) ** 192
+        return int(mpmath.floor(mpmath.log(tail) / mpmath.log(1 - mpmath.mpf(rate))))
+
+
+@pytest.mark.parametrize("rate", [0.3, 1e-3, 0.999, 1e-8])
+def test_gaps_at_the_border_of_a_whole_number_are_exact(rate, script):
+    """Words just above and just below each border (1 - rate)^k, where float64 cannot tell: the further bits decide."""
+    for k in (1, 2, 7) if rate < 0.9 else (1, 2):
+        with mpmath.workdps(100):
+            at = mpmath.mpf(2) ** 64 * (1 - mpmath.mpf(rate)) ** k
+        for word in (int(at) - 1, int(at), int(at) + 1):
+            for extra in (0, 2**127, 2**128 - 1):
+                words = script(np.array([word], dtype=np.uint64).tobytes(), extra.to_bytes(16, "little"))
+                (found,) = geometric_gaps(1, rate, words)
+                assert found == exact_gap(word, extra, rate)
+                assert found in (k, k - 1)
+
+
 @pytest.mark.parametrize("rate", [0.3, 1e-3, 0.999, 2.0**-40])
-def test_membership_is_exact_at_a_tie_of_the_leading_bits(rate, script):
-    bound = int(np.ldexp(rate, 64))
-    lead, rest = bound >> 48, bound & (2**48 - 1)
-    leading = np.array([lead, lead, max(lead - 1, 0), lead + 1, lead], dtype=np.uint16)
-    low = [v << 16 | 0xFFFF for v in (max(rest - 1, 0), rest, *([0] if lead == 0 else []), 0)]
-    taken = poisson_sample(5, rate, script(leading.tobytes(), np.array(low, dtype=np.uint64).tobytes()))
-    assert set(taken.tolist()) == {i for i, inside in ((0, rest > 0), (2, bound > 0), (4, rest > 0)) if inside}
+def test_gaps_of_any_word_are_exact(rate):
+    """Also of the smallest and largest words, whose gaps are longest and shortest."""
+    rng = np.random.default_rng(0)
+    words = np.concatenate([rng.integers(0, 2**64, 60, dtype=np.uint64), np.array([0, 1, 2**63, 2**64 - 1], dtype=np.uint64)])
+    queue = [words.tobytes()]
+    found = geometric_gaps(len(words), rate, lambda n: queue.pop() if queue else bytes(n))
+    assert found.tolist() == [exact_gap(int(w), 0, rate) for w in words]
+
+
+def test_gaps_beyond_all_counting_end_a_sample():
+    queue = [bytes(8)]
+    assert geometric_gaps(1, 1e-300, lambda n: queue.pop() if queue else b"\xff" * n)[0] == 1 << 62
+    assert poisson_sample(10**9, 1e-300, lambda n: bytes(n)).tolist() == []
+
+
+@pytest.mark.statistical
+def test_a_sample_of_many_units_asks_for_few_bytes(keystream):
+    entropy, n, q, steps = keystream("many"), 10**8, 1e-5, 200
+    found = [poisson_sample(n, q, entropy) for _ in range(steps)]
+    assert all((np.diff(t) > 0).all() and t[0] >= 0 and t[-1] < n for t in found)
+    assert entropy.drawn < steps * n * q * 16
+    assert abs(sum(map(len, found)) - n * q * steps) < norm.isf(ALARM / 2) * np.sqrt(n * q * steps)
+    halves = np.histogram(np.concatenate(found), [0, n // 2, n])[0]
+    assert abs(halves[0] - halves[1]) < norm.isf(ALARM / 2) * np.sqrt(n * q * steps)
 
 
 def test_rate_one_takes_everybody_and_asks_for_nothing(script):
     assert poisson_sample(4, 1.0, script()).tolist() == [0, 1, 2, 3]
 
 
-def test_an_empty_sample_is_a_sample(script):
-    assert poisson_sample(2, 0.5, script(b"\xff" * 4, b"")).tolist() == []
+def test_an_empty_sample_is_a_sample():
+    assert poisson_sample(2, 0.5, lambda n: bytes(n)).tolist() == []
     assert poisson_sample(0, 0.5, os_entropy).tolist() == []
 
 
@@ -192,7 +229,7 @@ def test_the_only_source_is_the_operating_system(monkeypatch):
     rounded_gaussian(3, 1.0, os_entropy)
     poisson_sample(8, 0.1, os_entropy)
     assert asked[:2] == [5, 12]
-    assert 16 in asked[2:]
+    assert len(asked) > 2
 
 
 def test_core_uses_no_other_generator():
