@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from synth.entity import completed, unit_of
 from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.ingest import load_table, open_frame, read_rows
@@ -58,6 +59,8 @@ def fit(
 ) -> Release:
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
+    Where the schema names an entity, they differ in all rows of one entity.
+
     Args:
         data: A file, a pattern or folder of files, a table of a DuckDB database (``file.duckdb::table``), the URL of a
             database (with ``sql``), a pandas or polars frame, or an Arrow table; see ``synth.reading.formats``. The dtypes of
@@ -94,17 +97,18 @@ def fit(
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
     place = Path(ledger) if ledger is not None else None
+    unit = unit_of(declared)
     if place is not None:
-        check_admission(place, budget)
+        check_admission(place, budget, unit)
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
     found = _rows(data, declared, progress, options_read)
-    book = Ledger(budget, place)
+    book = Ledger(budget, place, unit=unit)
     with book.settled():
         noise = Noise(os_entropy, secrets.randbits(63), FRESH)
         if secret is not None:
             noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
         rows = open_frame(found, declared, book, entropy=noise.entropy)
-        known = rows.whole
+        known, persons = rows.whole, rows.persons
         del found, data
         table, codec = prepare(rows, progress)
         del rows
@@ -114,7 +118,8 @@ def fit(
         progress.phase("checking the account")
         receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise.grade)
         filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
-        return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt)
+        given = None if persons is None else completed(persons, codec.schema)
+        return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
 
 
 class Noise(NamedTuple):

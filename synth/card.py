@@ -25,12 +25,15 @@ def sections(receipt: Receipt, schema: Schema, audit: Sequence[tuple[str, str]] 
             ("against", "anybody who holds this file and any number of synthetic rows"),
         ],
         "Other readings, for the mechanisms that ran": [
-            ("epsilon if neighbours replace one row", _epsilon(receipt.replace_one_epsilon)),
+            (f"epsilon if neighbours replace one {receipt.unit}", _epsilon(receipt.replace_one_epsilon)),
             *groups,
         ],
         "What was done": [
             ("model", receipt.model),
-            ("rows", f"{receipt.rows:,} ({'declared public' if receipt.rows_public else 'noisy count'})"),
+            (
+                "rows" if receipt.unit == "row" else f"number of {receipt.unit}",
+                f"{receipt.rows:,} ({'declared public' if receipt.rows_public else 'noisy count'})",
+            ),
             ("columns", str(len(schema.columns))),
             ("learnt with budget", learnt or "nothing: every fact was declared"),
             ("epsilon found by the accountant", f"{receipt.epsilon_spent:.4g} at delta {receipt.calibration_delta:.3g}"),
@@ -58,7 +61,7 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
         elif event["type"] == "selection":
             noise, mechanism = f"epsilon {event['epsilon']:.3g} each", "exponential mechanism"
         else:
-            noise = f"standard deviation {event['sigma']:.3g} rows"
+            noise = f"standard deviation {event['sigma']:.3g} {'rows' if receipt.unit == 'row' else 'entities'}"
             mechanism = "rounded Gaussian counts"
             if event["type"] == "partition_selection":
                 mechanism = "partition selection"

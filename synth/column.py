@@ -40,6 +40,7 @@ class Column:
         faker: Provider of the Faker library that makes values of a ``pii`` column, such as ``name`` or ``email``.
         locale: Of Faker, such as ``de_DE``.
         unique: Whether no two regenerated values may be equal. Always so for an ``identifier`` without a pattern.
+        constant_per_entity: Whether all rows of a person hold the same value. Kept so in synthetic rows.
         description: Free text for people.
     """
 
@@ -59,6 +60,7 @@ class Column:
     faker: str | None = None
     locale: str | None = None
     unique: bool = False
+    constant_per_entity: bool = False
     description: str = ""
 
     def __post_init__(self) -> None:

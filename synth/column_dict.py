@@ -10,7 +10,7 @@ from synth.errors import SchemaError
 from synth.kinds import Kind, Outside
 
 _TEXT_KEYS = ("format", "granularity", "timezone", "decimal_mark", "dtype", "pattern", "faker", "locale", "description")
-_FLAGS = ("nullable", "unique")
+_FLAGS = ("nullable", "unique", "constant_per_entity")
 
 
 def column_from_dict(facts: dict[str, Any], where: str) -> Column:
@@ -85,8 +85,9 @@ def column_to_dict(column: Column) -> dict[str, Any]:
         if getattr(column, key) is not None:
             facts[key] = getattr(column, key)
     facts["nullable"] = column.nullable
-    if column.unique:
-        facts["unique"] = True
+    for key in ("unique", "constant_per_entity"):
+        if getattr(column, key):
+            facts[key] = True
     if column.description:
         facts["description"] = column.description
     return facts

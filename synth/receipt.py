@@ -16,8 +16,12 @@ from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, 
 from synth.privacy.ledger import Ledger
 
 GROUPS = (2, 5)
+ROW_LIMIT = "The unit is one row: a person with several rows is protected less; see the group figures."
+ENTITY_LIMIT = (
+    "The unit is all rows with one value of {unit}; a person with several of these is protected less. Of the rows of one, at "
+    "most as many as the schema says were used; a row without that value is a unit of its own."
+)
 LIMITS = (
-    "The unit is one row: a person with several rows is protected less; see the group figures.",
     "Facts declared in the schema (column names, kinds, bounds, closed categories, a public row count) are not protected.",
     "Statistics computed on synthetic rows carry the noise of the release; intervals that treat them as real are too narrow.",
     "Side channels (time, memory, shared hardware) on the machine that fits are out of scope.",
@@ -32,15 +36,16 @@ class Receipt:
         epsilon: Promised, for the whole release.
         delta: Promised.
         adjacency: Which tables count as neighbours.
-        unit: Whose data one epsilon covers.
+        unit: Whose data one epsilon covers: a row, or the entity of the schema.
         epsilon_spent: What the accountant found for the events at ``calibration_delta``, at most ``epsilon``.
         calibration_delta: Delta the mechanisms were calibrated to: a share of ``delta``, see ``synth.privacy.budget``.
         rung: Rows that rates and steps were derived from.
         replace_one_epsilon: The same release under replace-one neighbours, same delta.
-        group_epsilon: Epsilon for somebody with k rows, by k; ``None`` where no finite figure holds at this delta.
+        group_epsilon: Epsilon for somebody with k rows, by k; ``None`` where no finite figure holds at this delta. Empty where
+            a whole entity is the unit.
         events: What ran, with each event's share of the Gaussian budget where it has one.
         accountants: Epsilon by accountant at the calibrated delta.
-        rows: Paid or declared row count; default size of a sample.
+        rows: Paid or declared number of units (rows, or entities); default size of a sample.
         rows_public: Whether it was declared.
         learnt: Facts that were learnt with budget, by column.
         model: Synthesizer.
@@ -147,20 +152,20 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], n
     events, delta, rows = ledger.events, ledger.working_delta, ledger.rows
     if rows is None:
         raise AccountingError("the run has no row count")
-    accountants = accounting.cross_check(events, delta)
+    accountants, single = accounting.cross_check(events, delta), ledger.unit == "row"
     spent = accounting.epsilon_of(events, delta)
     if not spent <= ledger.budget.epsilon:
         raise AccountingError("the events exceed the budget")
     return Receipt(
         epsilon=ledger.budget.epsilon,
         delta=ledger.delta,
-        adjacency="add or remove one row",
-        unit="row",
+        adjacency="add or remove one row" if single else f"add or remove all rows of one {ledger.unit}",
+        unit=ledger.unit,
         epsilon_spent=spent,
         calibration_delta=delta,
         rung=rows.rung,
         replace_one_epsilon=_finite(accounting.replace_one_epsilon(events, delta)),
-        group_epsilon={str(k): _finite(accounting.group_epsilon(events, delta, k)) for k in GROUPS},
+        group_epsilon={str(k): _finite(accounting.group_epsilon(events, delta, k)) for k in GROUPS} if single else {},
         events=[_described(e, events) for e in events],
         accountants=accountants,
         rows=rows.estimate,
@@ -170,7 +175,7 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], n
         noise_grade=noise_grade,
         versions=_versions(),
         created=datetime.now(UTC).date().isoformat(),
-        limits=list(LIMITS),
+        limits=[ROW_LIMIT if single else ENTITY_LIMIT.format(unit=ledger.unit), *LIMITS],
     )
 
 

@@ -6,11 +6,10 @@ rows without being charged.
 
 from __future__ import annotations
 
+import itertools
 import json
 import lzma
-import os
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
+from synth.atomic import atomic_path, check_writable
 from synth.conditional import Source, completed_rows, conditioned, joined
 from synth.conditions import Condition, balanced
 from synth.constrained import custom_names
@@ -30,9 +30,11 @@ from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.encoding.regenerate import Regeneration
 from synth.encoding.reshape import custom_tests
+from synth.entity import learnt_schema
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.known import known_cells, known_codes
 from synth.models.base import Fitted
+from synth.person_rows import no_persons, person_blocks
 from synth.receipt import Receipt
 from synth.registry import make_synthesizer
 from synth.schema import Schema, schema_from_dict, schema_to_dict
@@ -40,6 +42,11 @@ from synth.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = [
+    "BLOCK", "FORMAT", "MAX_BYTES", "MAX_JSON", "MAX_RATIO", "MAX_ROWS", "MEMBERS", "MIGRATIONS", "VERSION", "Release",
+    "atomic_path", "check_writable", "dataset_seeds", "load",
+]  # fmt: skip
 
 FORMAT, VERSION = "synth-model", 1
 MEMBERS = ("manifest.json", "schema.json", "encoders.json", "receipt.json", "weights.safetensors")
@@ -66,6 +73,7 @@ class Release:
         codec: Encoders, with the completed schema.
         fitted: Weights and small facts.
         receipt: The guarantee and its parts.
+        persons: Schema of the table where an entity was declared; the codec's is ``learnt_schema`` of it then.
     """
 
     model: str
@@ -73,11 +81,12 @@ class Release:
     codec: Codec
     fitted: Fitted
     receipt: Receipt
+    persons: Schema | None = None
 
     @property
     def schema(self) -> Schema:
-        """The schema with everything learnt filled in."""
-        return self.codec.schema
+        """The schema of the table, with everything learnt filled in."""
+        return self.codec.schema if self.persons is None else self.persons
 
     def notes(self) -> list[str]:
         """What a reader should know: open categories none of whose values could be named, what the budget did not carry."""
@@ -90,47 +99,79 @@ class Release:
             for name in blind
         ] + [str(note) for note in self.fitted.facts.get("notes", [])]
 
-    def sample(self, num_rows: int | None = None, *, seed: int | None = None) -> pd.DataFrame:
+    def sample(self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None) -> pd.DataFrame:
         """Draw synthetic rows; free of further privacy cost, however many.
 
         Args:
-            num_rows: How many; by default the paid row count.
+            num_rows: How many; by default the paid row count, or all rows of ``num_entities`` persons. The last person's
+                rows may be cut off.
             seed: Makes the rows repeatable; the first rows do not depend on ``num_rows``.
+            num_entities: Where an entity was declared: how many persons at most; by default, without ``num_rows``, their
+                paid number.
 
         Returns:
             A frame with the schema's columns and dtypes.
 
         Raises:
-            InputError: ``num_rows`` is negative.
+            InputError: A number is negative, or there are no persons to count.
             ArtifactError: The file it came from was changed so that no rows can be drawn.
         """
         import pandas as pd
 
-        blocks = list(self.sample_blocks(num_rows, seed=seed))
+        blocks = list(self.sample_blocks(num_rows, seed=seed, num_entities=num_entities))
         if not blocks:
+            if self.persons is not None:
+                return no_persons(self.codec, self.persons)
             none = np.empty((0, len(self.codec.columns)), dtype=np.int32)
             return self._decoded(none, np.random.default_rng(0), Regeneration(self.schema, np.random.SeedSequence(0)), 0)
         return pd.concat(blocks, ignore_index=True)
 
-    def sample_blocks(self, num_rows: int | None = None, *, seed: int | None = None) -> Iterator[pd.DataFrame]:
+    def sample_blocks(
+        self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None
+    ) -> Iterator[pd.DataFrame]:
         """The same rows in blocks, for streaming to a file in constant memory."""
-        total = self.receipt.rows if num_rows is None else num_rows
-        if total < 0:
-            raise InputError(f"the number of rows must not be negative, not {total}")
-        if total and custom_names(self.schema.constraints):
-            yield from self.condition_blocks([Condition(num_rows=total)], seed=seed)
-            return
+        for what, number in (("rows", num_rows), ("entities", num_entities)):
+            if number is not None and number < 0:
+                raise InputError(f"the number of {what} must not be negative, not {number}")
         root = np.random.SeedSequence(seed)
-        synthesizer = make_synthesizer(self.model, self.options)
+        if self.persons is not None:
+            persons = self.receipt.rows if num_rows is None and num_entities is None else num_entities
+            return self._person_blocks(self.persons, root, num_rows, persons)
+        if num_entities is not None:
+            raise InputError("this model was fitted without an entity, so there are no persons to count; ask for rows")
+        total = self.receipt.rows if num_rows is None else num_rows
+        if total and custom_names(self.schema.constraints):
+            return self.condition_blocks([Condition(num_rows=total)], seed=seed)
+        return self._row_blocks(total, root)
+
+    def _row_blocks(self, total: int, root: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
         fresh = self._fresh(root)
-        for block, start in enumerate(range(0, total, BLOCK)):
+        for start, (codes, rng) in zip(range(0, total, BLOCK), self._code_blocks(root), strict=False):
+            yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
+
+    def _person_blocks(
+        self, schema: Schema, root: np.random.SeedSequence, num_rows: int | None, num_persons: int | None
+    ) -> Iterator[pd.DataFrame]:
+        seed = np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM)
+        limits = {"num_rows": num_rows, "num_persons": num_persons}
+        try:
+            yield from person_blocks(self._code_blocks(root), self.codec, schema, seed, **limits)
+        except SynthError:
+            raise
+        except FAULTS as error:
+            raise _misfit(error) from error
+
+    def _code_blocks(self, root: np.random.SeedSequence) -> Iterator[tuple[npt.NDArray[np.int32], np.random.Generator]]:
+        """Endless blocks of drawn codes, each from a random stream of its own that goes on after it."""
+        synthesizer = make_synthesizer(self.model, self.options)
+        for block in itertools.count():
             stream = np.random.SeedSequence(root.entropy, spawn_key=(block,))
             rng = np.random.Generator(np.random.Philox(stream))
             try:
                 codes = synthesizer.sample(self.fitted, self.codec.domain, BLOCK, rng).codes
             except FAULTS as error:
                 raise _misfit(error) from error
-            yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
+            yield codes, rng
 
     def sample_from_conditions(self, conditions: Sequence[Condition], *, seed: int | None = None) -> pd.DataFrame:
         """Draw rows that meet conditions, ``num_rows`` of each, in turn.
@@ -192,6 +233,8 @@ class Release:
         return self.codec.with_fresh(rows, fresh | {n: known[n].to_numpy(object) for n in fresh if n in known})
 
     def _source(self) -> Source:
+        if self.persons is not None:
+            raise InputError("rows of persons cannot be conditioned on: sample whole persons, and keep those you want")
         model = make_synthesizer(self.model, self.options)
         return Source(model, self.fitted, self.codec.domain, self.codec.decode)
 
@@ -252,49 +295,6 @@ def dataset_seeds(datasets: int, seed: int | None) -> list[int]:
     return [int(stream.generate_state(1, np.uint64)[0]) for stream in streams]
 
 
-class atomic_path:
-    """Write beside ``target`` and move into place at the end; on any error nothing is left behind."""
-
-    def __init__(self, target: Path, *, force: bool) -> None:
-        """See ``Release.save`` for the errors."""
-        check_writable(target, force=force)
-        self._target = target
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self._target.name}.", suffix=self._target.suffix, dir=self._target.parent)
-        os.close(handle)
-        self._temporary = Path(name)
-        return self._temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        try:
-            if kind is None:
-                with self._temporary.open("rb") as file:
-                    os.fsync(file.fileno())
-                mask = os.umask(0)
-                os.umask(mask)
-                self._temporary.chmod(0o666 & ~mask)
-                self._temporary.replace(self._target)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-
-def check_writable(target: Path, *, force: bool) -> None:
-    """Refuse early an output that cannot be written.
-
-    Raises:
-        InputError: Missing or read-only folder, a directory in the way, or a file in the way without ``force``.
-    """
-    if target.is_dir():
-        raise InputError(f"{str(target)!r} is a directory; name a file")
-    if not target.parent.is_dir():
-        raise InputError(f"there is no folder {str(target.parent)!r}; make it first")
-    if not os.access(target.parent, os.W_OK):
-        raise InputError(f"the folder {str(target.parent)!r} cannot be written to")
-    if target.exists() and not force:
-        raise InputError(f"{str(target)!r} already exists; choose another name or pass --force")
-
-
 def _misfit(error: Exception) -> ArtifactError:
     what = f"the parts of this model do not fit together ({type(error).__name__})"
     return ArtifactError(f"{what}; copy it again, or fit again")
@@ -331,7 +331,8 @@ def load(path: str | Path) -> Release:
         return Release(
             model=manifest["model"],
             options=manifest["options"],
-            codec=Codec.from_list(schema, texts["encoders.json"]),
+            codec=Codec.from_list(learnt_schema(schema), texts["encoders.json"]),
+            persons=schema if schema.entity is not None else None,
             fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), dict(manifest["facts"])),
             receipt=receipt,
         )

@@ -31,6 +31,7 @@ __all__ = [
     "undeclared",
 ]
 
+MAX_ROWS_PER_ENTITY = 100
 DEFAULT_MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 
@@ -41,9 +42,10 @@ class Schema:
     Attributes:
         columns: In output order.
         target: Column that people will predict, if any.
-        entity: Column that names the person; reserved, refused by ``fit`` until person-level privacy lands.
-        max_rows_per_entity: Cap on the rows of one person; reserved with ``entity``.
+        entity: Column that names the person each row is about: then a whole person is protected (see ``synth.entity``).
+        max_rows_per_entity: Most rows of one person that are used; 10 by default.
         public_rows: Row count, where the owner may publish it. ``None``: counted with budget.
+        public_entities: The same for the number of persons, where there is an ``entity``.
         missing: Texts that mean "missing" in text files.
         index_columns: Leading columns that are the index of a frame (``index`` in a file).
         name: Name of the table.
@@ -55,6 +57,7 @@ class Schema:
     entity: str | None = None
     max_rows_per_entity: int | None = None
     public_rows: int | None = None
+    public_entities: int | None = None
     missing: tuple[str, ...] = DEFAULT_MISSING
     index_columns: tuple[str, ...] = ()
     name: str = "table"
@@ -74,10 +77,11 @@ class Schema:
                 raise SchemaError(f"the schema's {role} {value!r} is not one of its columns")
         if self.index_columns != tuple(names[: len(self.index_columns)]):
             raise SchemaError("the schema's index must name its first columns, in their order")
-        if self.public_rows is not None and self.public_rows < 1:
-            raise SchemaError("public_rows must be a positive whole number")
-        if self.max_rows_per_entity is not None and self.max_rows_per_entity < 1:
-            raise SchemaError("max_rows_per_entity must be a positive whole number")
+        for role in ("public_rows", "public_entities"):
+            value = getattr(self, role)
+            if value is not None and value < 1:
+                raise SchemaError(f"{role} must be a positive whole number")
+        _check_entity(self)
         self._index.update({name: i for i, name in enumerate(names)})
         if self.constraints:
             learnt_columns(self.columns, self.constraints)
@@ -111,6 +115,8 @@ class Schema:
         if kept == self.columns:
             return self
         names = {c.name for c in kept}
+        if self.entity is not None and self.entity not in names:
+            kept = tuple(replace(c, constant_per_entity=False) for c in kept)
         target = self.target if self.target is None else stand_in(self.target, self.constraints)
         return replace(
             self,
@@ -118,18 +124,25 @@ class Schema:
             index_columns=tuple(name for name in self.index_columns if name in names),
             target=target if target in names else None,
             entity=self.entity if self.entity in names else None,
+            max_rows_per_entity=self.max_rows_per_entity if self.entity in names else None,
+            public_entities=self.public_entities if self.entity in names else None,
             constraints=(),
         )
 
     def only_read(self) -> Schema:
         """The part of the table that is read, with its constraints."""
-        names = {c.name for c in self.read_columns}
+        kept = self.read_columns
+        names = {c.name for c in kept}
+        if self.entity is not None and self.entity not in names:
+            kept = tuple(replace(c, constant_per_entity=False) for c in kept)
         return replace(
             self,
-            columns=self.read_columns,
+            columns=kept,
             index_columns=tuple(name for name in self.index_columns if name in names),
             target=self.target if self.target in names else None,
             entity=self.entity if self.entity in names else None,
+            max_rows_per_entity=self.max_rows_per_entity if self.entity in names else None,
+            public_entities=self.public_entities if self.entity in names else None,
         )
 
     def completed(self, learnt: Mapping[str, Column]) -> Schema:
@@ -140,6 +153,28 @@ class Schema:
     def with_columns(self, columns: tuple[Column, ...]) -> Schema:
         """The same table with other column facts."""
         return replace(self, columns=columns)
+
+
+def _check_entity(schema: Schema) -> None:
+    """What goes with an entity, and what only goes with one."""
+    cap = schema.max_rows_per_entity
+    if cap is not None and not 1 <= cap <= MAX_ROWS_PER_ENTITY:
+        raise SchemaError(f"max_rows_per_entity must be a whole number from 1 to {MAX_ROWS_PER_ENTITY}")
+    constant = [c.name for c in schema.columns if c.constant_per_entity]
+    if schema.entity is None:
+        needs = ["max_rows_per_entity"] * (cap is not None) + ["public_entities"] * (schema.public_entities is not None)
+        needs += [f"constant_per_entity of column {name!r}" for name in constant[:1]]
+        if needs:
+            raise SchemaError(f"{needs[0]} needs an entity: the column that names the person each row is about")
+        return
+    if schema.public_rows is not None:
+        raise SchemaError("with an entity the number of persons counts: declare public_entities instead of public_rows")
+    if schema.entity == schema.target or schema.entity in constant:
+        raise SchemaError(f"the entity column {schema.entity!r} is never learnt; it is no target, and constant anyway")
+    if schema.constraints:
+        raise SchemaError("constraints are not kept among the rows of persons yet; leave out either them or the entity")
+    if len(schema.columns) < 2:
+        raise SchemaError(f"the entity column {schema.entity!r} is never learnt, and there is no other column")
 
 
 def undeclared(names: tuple[str, ...]) -> Schema:
@@ -153,7 +188,10 @@ def schema_from_dict(facts: dict[str, Any], where: str = "schema") -> Schema:
     Raises:
         SchemaError: Unknown key, wrong type or contradiction.
     """
-    known = {"columns", "constraints", "target", "entity", "max_rows_per_entity", "public_rows", "missing", "index", "name"}
+    known = {
+        "columns", "constraints", "target", "entity", "max_rows_per_entity", "public_rows", "public_entities", "missing",
+        "index", "name",
+    }  # fmt: skip
     unknown = sorted(set(facts) - known)
     if unknown:
         raise SchemaError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
@@ -164,7 +202,7 @@ def schema_from_dict(facts: dict[str, Any], where: str = "schema") -> Schema:
     for key in ("target", "entity", "name"):
         if key in rest and not isinstance(rest[key], str):
             raise SchemaError(f"{where}: {key} must be text")
-    for key in ("public_rows", "max_rows_per_entity"):
+    for key in ("public_rows", "public_entities", "max_rows_per_entity"):
         if key in rest and (isinstance(rest[key], bool) or not isinstance(rest[key], int)):
             raise SchemaError(f"{where}: {key} must be a whole number")
     if "constraints" in rest:
@@ -180,7 +218,7 @@ def schema_from_dict(facts: dict[str, Any], where: str = "schema") -> Schema:
 def schema_to_dict(schema: Schema) -> dict[str, Any]:
     """The inverse of ``schema_from_dict``: plain types, absent facts left out."""
     top: dict[str, Any] = {"name": schema.name}
-    for key in ("target", "entity", "max_rows_per_entity", "public_rows"):
+    for key in ("target", "entity", "max_rows_per_entity", "public_rows", "public_entities"):
         if getattr(schema, key) is not None:
             top[key] = getattr(schema, key)
     if schema.missing != DEFAULT_MISSING:

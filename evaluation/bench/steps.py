@@ -142,7 +142,7 @@ def steps_of(network: Network, codes: Any) -> dict[str, Callable[[], None]]:
     ours = copy.deepcopy(network.module)
     optimizer = torch.optim.SGD(ours.parameters(), lr=1e-3, momentum=0.9)
     plan = SgdPlan(steps=1_000_000, sample_rate=0.05, divisor=len(codes), max_grad_norm=1.0)
-    gradients = NoisyGradient(ours, network.loss, plan, NOISE, lambda: codes, os_entropy)
+    gradients = NoisyGradient(ours, network.loss, plan, NOISE, lambda: (codes, None), os_entropy)
 
     def private() -> None:
         gradients.step()

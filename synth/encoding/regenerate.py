@@ -6,6 +6,7 @@ Values therefore carry no information, cost no budget, and may by chance be thos
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from synth.errors import InputError, SchemaError
 from synth.pattern import Parts, parse_pattern
-from synth.schema import Column, Schema
+from synth.schema import Column, Kind, Schema
 
 TextArray = npt.NDArray[np.object_]
 
@@ -140,6 +141,30 @@ def spelled(value: Any) -> str:
     if value is None or isinstance(value, list | tuple | dict | set | bytes) or callable(value):
         raise TypeError("not one text")
     return " ".join(str(value).split())
+
+
+class NewKeys:
+    """Keys of synthetic persons, one after the other: no two are equal, and none is a function of a real one.
+
+    By the column's pattern or Faker provider where it is an identifier or personal data; otherwise running numbers, as
+    integers from the lowest bound of an integer column, as texts with the column's name in front in any other case.
+    """
+
+    def __init__(self, column: Column, seed: np.random.SeedSequence) -> None:
+        """Start at the first person."""
+        self._column, self._start = column, 0
+        again = column.kind is not None and column.kind.is_regenerated
+        self._maker = Regenerator(replace(column, unique=True), seed) if again else None
+
+    def take(self, n_persons: int) -> npt.NDArray[Any]:
+        """The next keys, shape (n,)."""
+        if self._maker is not None:
+            return self._maker.take(n_persons)
+        start, self._start = self._start, self._start + n_persons
+        if self._column.kind is Kind.INTEGER:
+            lowest = 1 if self._column.bounds is None else int(self._column.numeric_bounds()[0])
+            return lowest + np.arange(start, start + n_persons)
+        return np.array([f"{self._column.name}-{i + 1}" for i in range(start, start + n_persons)], dtype=object)
 
 
 class Regeneration:

@@ -75,7 +75,7 @@ def _may_ask(declared: Schema, asks: Callable[[Column, Axis], bool]) -> bool:
 
 def _learn_singles(
     frame: PrivateFrame, declared: Schema, axes: dict[Column, Axis]
-) -> tuple[dict[Column, dict[float, int]], float]:
+) -> tuple[dict[Column, dict[float, float]], float]:
     """Values that many rows share, with noisy counts, of columns with more values than cells; and the noise."""
     if not _may_ask(declared, lambda _, axis: axis.wide):
         return {}, 0.0
@@ -96,7 +96,7 @@ def _learn_cells(
     frame: PrivateFrame,
     declared: Schema,
     axes: dict[Column, Axis],
-    singles: dict[Column, dict[float, int]],
+    singles: dict[Column, dict[float, float]],
     single_sigma: float,
     rows: RowCount,
 ) -> dict[Column, tuple[Cells, float]]:

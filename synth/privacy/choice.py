@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Guess = tuple[tuple[str, ...], FloatArray]
 
-LARGEST = 2.0**40  # of the counts of a guess together, or of a weight: keeps the scores' integers within 64 bits
+LARGEST = 2.0**36  # of the counts of a guess together, or of a weight: keeps the scores' integers within 64 bits
 
 
 def check_guesses(guesses: Sequence[Guess], weights: Sequence[float], biases: Sequence[float], domain: Domain) -> None:

@@ -34,6 +34,7 @@ FloatArray = npt.NDArray[np.float64]
 Normals = Callable[[tuple[int, ...]], Tensor]
 Backward = dict[nn.Module, tuple[Tensor | None, Tensor | None]]
 BatchLoss = Callable[[nn.Module, Tensor], Tensor]
+Batch = tuple[npt.NDArray[np.integer], FloatArray | None]  # codes (rows, d), and each row's weight in (0, 1], or None for 1
 RowLoss = Callable[[nn.Module, Tensor, Normals], Tensor]
 
 
@@ -105,7 +106,7 @@ class NoisyGradient:
         loss: RowLoss,
         plan: SgdPlan,
         noise_multiplier: float,
-        exact_batch: Callable[[], npt.NDArray[np.integer]],
+        exact_batch: Callable[[], Batch],
         entropy: Entropy,
     ) -> None:
         """See ``PrivateTable.noisy_gradients``.
@@ -141,12 +142,15 @@ class NoisyGradient:
         if self._left < 1:
             raise AccountingError("all DP-SGD steps that were charged have been used")
         self._left -= 1
-        codes = torch.from_numpy(self._exact_batch().astype(np.int64))
+        rows, shares = self._exact_batch()
+        codes = torch.from_numpy(rows.astype(np.int64))
+        weights = None if shares is None else torch.from_numpy(shares)
         size = sum(p.numel() for p in self._parameters)
         exact_sum = np.zeros(size, dtype=np.float64)
         for start in range(0, len(codes), CHUNK):
             chunk = codes[start : start + CHUNK]
-            exact_sum += self._sum(self._module, self._row_loss, chunk, self._plan.max_grad_norm)
+            part = None if weights is None else weights[start : start + CHUNK]
+            exact_sum += self._sum(self._module, self._row_loss, chunk, self._plan.max_grad_norm, part)
         noisy = noisy_gradient_sum(
             exact_sum,
             max_grad_norm=self._plan.max_grad_norm,
@@ -165,7 +169,7 @@ class NoisyGradient:
             start += p.numel()
 
 
-def _fallback() -> Callable[[nn.Module, BatchLoss, Tensor, float], FloatArray]:
+def _fallback() -> Callable[[nn.Module, BatchLoss, Tensor, float, Tensor | None], FloatArray]:
     from synth.privacy.opacus_bridge import exact_hooks_sum
 
     return exact_hooks_sum
@@ -178,7 +182,9 @@ def clip_factors(squared: Tensor, max_grad_norm: float) -> Tensor:
     return torch.where(torch.isfinite(norm), factor, torch.zeros_like(factor))
 
 
-def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+def exact_closed_form_sum(
+    module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float, weights: Tensor | None = None
+) -> FloatArray:
     """Sum of clipped per-row gradients, without storing them. Private.
 
     Args:
@@ -186,6 +192,8 @@ def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max
         loss: ``loss(module, codes)``, per-row losses of shape (rows,), each a function of its own row.
         codes: Shape (rows, d), at least one row.
         max_grad_norm: Clipping norm.
+        weights: What each clipped gradient counts, in (0, 1], shape (rows,), float64; 1 by default. Weights of one unit's rows
+            sum to at most 1, so the unit moves the sum by at most the clipping norm (triangle inequality).
 
     Returns:
         Shape (parameters,), float64, in the order of ``module.parameters()``.
@@ -216,16 +224,20 @@ def exact_closed_form_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max
     used = list(seen)
     grads = torch.autograd.grad(losses.sum(), [seen[layer][1] for layer in used], allow_unused=True)
     with torch.no_grad():
-        return _clipped_sum(layers, {x: (seen[x][0], g) for x, g in zip(used, grads, strict=True)}, len(codes), max_grad_norm)
+        found: Backward = {x: (seen[x][0], g) for x, g in zip(used, grads, strict=True)}
+        return _clipped_sum(layers, found, len(codes), max_grad_norm, weights)
 
 
-def _clipped_sum(layers: list[nn.Module], found: Backward, rows: int, max_grad_norm: float) -> FloatArray:
+def _clipped_sum(
+    layers: list[nn.Module], found: Backward, rows: int, max_grad_norm: float, weights: Tensor | None
+) -> FloatArray:
     """Clip and sum in float64, from each layer's input and the gradient at its output."""
     pairs = {layer: (a, g) for layer, (a, g) in found.items() if g is not None}
     squared = torch.zeros(rows, dtype=torch.float64)
     for layer, (a, g) in pairs.items():
         squared += squared_norms(layer, a, g)
     factor, bad = clip_factors(squared, max_grad_norm), ~torch.isfinite(squared)
+    factor = factor if weights is None else factor * weights
     if bad.any():
         pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
     wide: dict[int, Tensor] = {}  # layers whose outputs are added share a gradient

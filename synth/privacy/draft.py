@@ -47,10 +47,10 @@ def draft_schema(table: pd.DataFrame | Loaded) -> Schema:
 
 def _propose(declared: Column, series: pd.Series) -> Column:
     classes = exact_value_classes(series, DEFAULT_MISSING)
-    guessed = guess_kind(declared, classes, 0.0) if declared.kind is None else declared
+    guessed = guess_kind(declared, classes.astype(np.float64), 0.0) if declared.kind is None else declared
     column = replace(guessed, nullable=bool(classes[0]))
     if column.kind is Kind.CATEGORY:
-        values, counts = exact_value_counts([category_cells(series, column, DEFAULT_MISSING)])
+        values, counts = exact_value_counts([(*category_cells(series, column, DEFAULT_MISSING), None)])
         named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)
         if values and len(named) == len(values) <= MAX_LISTED:
             return replace(column, categories=tuple(named))

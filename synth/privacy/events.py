@@ -1,6 +1,6 @@
 """What was asked of the private rows, as data. ``accounting`` turns events into epsilon; nothing else does.
 
-All events are for add-or-remove-one-unit neighbours, where the unit is a row.
+All events are for add-or-remove-one-unit neighbours, where the unit is a row, or all rows of an entity.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class PartitionSelectionEvent:
         target: The column.
         sigma: Standard deviation of the noise, in counts.
         threshold: A value is named only if its noisy count is larger.
-        delta: Chance that the value of one single row is named.
+        delta: Chance that a value which one unit alone holds is named.
     """
 
     what: str
     target: tuple[str, ...]
     sigma: float
-    threshold: int
+    threshold: float
     delta: float
 
     def __post_init__(self) -> None:

@@ -1,15 +1,17 @@
 """Exact sums over rows, each bounded per row: the private half of every count. Nothing here may leave the core.
 
-One row adds exactly one to exactly one cell of each of these tables, so their L2 sensitivity is 1; of a list of m products of
-signs it moves each by at most one, all of them together by at most sqrt(m). All of them are integers, so sums over chunks of
-rows add up to the same numbers however the rows are cut.
+One row adds its weight to exactly one cell of each of these tables; of a list of m products of signs it moves each by at
+most its weight. Weights are whole numbers; those of one unit's rows sum to ``scale`` at most (``synth.privacy.units``; by
+default each row counts 1 and is a unit). So a unit moves a table by at most ``scale`` in the L2 norm, wherever its rows fall,
+and m products together by at most ``sqrt(m) scale``. All of them are integers, so sums over chunks of rows add up to the same
+numbers however the rows are cut.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -21,6 +23,7 @@ from synth.errors import AccountingError
 from synth.privacy.codes import Codes
 from synth.privacy.signs import SignProduct
 from synth.privacy.tally import Tally, fused
+from synth.privacy.units import Weights
 from synth.schema import Column, Kind
 
 IntArray = npt.NDArray[np.int64]
@@ -61,7 +64,17 @@ def exact_sum(parts: Iterable[IntArray]) -> IntArray:
     return whole
 
 
-def exact_value_classes(series: pd.Series, missing: tuple[str, ...]) -> IntArray:
+def exact_counts(places: npt.NDArray[np.integer], size: int, weights: Weights = None) -> IntArray:
+    """Weight of the rows at each place, shape (size,). Sums in float64 are whole numbers below 2^53, so exact."""
+    return np.bincount(places, weights=weights, minlength=size).astype(np.int64)
+
+
+def among(weights: Weights, rows: npt.NDArray[np.bool_] | slice) -> Weights:
+    """Weights of some of the rows."""
+    return None if weights is None else weights[rows]
+
+
+def exact_value_classes(series: pd.Series, missing: tuple[str, ...], weights: Weights = None) -> IntArray:
     """Cells per class of ``VALUE_CLASSES``, shape (classes,)."""
     found, place_of = distinct(series)
     codes, values = pd.factorize(pd.Series(texts(found, missing), dtype=object))
@@ -78,7 +91,7 @@ def exact_value_classes(series: pd.Series, missing: tuple[str, ...]) -> IntArray
         known[digits] = np.where(count <= MAX_DIGITS, place["integer"] + count, place["float"])
     known[spelled.str.fullmatch(_INTEGER).to_numpy(dtype=bool)] = place["integer"]
     per_cell = np.append(kinds[codes], place["missing"])  # a code or place of -1 means missing
-    return np.bincount(per_cell[place_of], minlength=len(VALUE_CLASSES)).astype(np.int64)
+    return exact_counts(per_cell[place_of], len(VALUE_CLASSES), weights)
 
 
 def bucket_edges(column: Column) -> FloatArray:
@@ -92,23 +105,23 @@ def bucket_edges(column: Column) -> FloatArray:
     return np.concatenate([-powers[::-1], powers])
 
 
-def exact_histogram(values: FloatArray, edges: FloatArray) -> IntArray:
+def exact_histogram(values: FloatArray, edges: FloatArray, weights: Weights = None) -> IntArray:
     """Values per bucket, those beyond the ends in the outermost one; missing values are not counted."""
-    known = values[~np.isnan(values)]
-    bucket = np.clip(np.searchsorted(edges, known, side="right") - 1, 0, len(edges) - 2)
-    return np.bincount(bucket, minlength=len(edges) - 1).astype(np.int64)
+    known = ~np.isnan(values)
+    bucket = np.clip(np.searchsorted(edges, values[known], side="right") - 1, 0, len(edges) - 2)
+    return exact_counts(bucket, len(edges) - 1, among(weights, known))
 
 
-def exact_value_counts(chunks: Iterable[tuple[TextArray, IntArray]]) -> tuple[list[str], IntArray]:
-    """Distinct texts, in order, and how many rows hold each; missing cells are not counted.
+def exact_value_counts(chunks: Iterable[tuple[TextArray, IntArray, Weights]]) -> tuple[list[str], IntArray]:
+    """Distinct texts, in order, and how many rows hold each; missing cells and rows of no weight are not counted.
 
     Args:
-        chunks: Texts that occur (``None`` where missing, possibly repeated), and the place of each row's among them; -1 for a
-            missing cell.
+        chunks: Texts that occur (``None`` where missing, possibly repeated), the place of each row's among them, -1 for a
+            missing cell; and the rows' weights.
     """
     counts: Counter[str] = Counter()
-    for found, place in chunks:
-        each = np.bincount(place[place >= 0], minlength=len(found))
+    for found, place, weights in chunks:
+        each = exact_counts(place[place >= 0], len(found), among(weights, place >= 0))
         for text, count in zip(found, each.tolist(), strict=True):
             if text is not None and count:
                 counts[text] += count
@@ -116,46 +129,57 @@ def exact_value_counts(chunks: Iterable[tuple[TextArray, IntArray]]) -> tuple[li
     return names, np.array([counts[name] for name in names], dtype=np.int64)
 
 
-def exact_number_counts(chunks: Iterable[FloatArray], low: float, step: float) -> tuple[list[float], IntArray]:
-    """Distinct numbers, in order, and how many rows hold each; missing ones are not counted.
+def exact_number_counts(chunks: Iterable[tuple[FloatArray, Weights]], low: float, step: float) -> tuple[list[float], IntArray]:
+    """Distinct numbers, in order, and how many rows hold each; missing ones and rows of no weight are not counted.
 
     Args:
-        chunks: Inside the bounds, shape (n,) each.
+        chunks: Inside the bounds, shape (n,) each, and the rows' weights.
         low: Lower bound.
         step: Grid that values are moved onto; 0 for floats, which are taken as they are.
     """
     found: tuple[FloatArray, IntArray] = np.empty(0), np.empty(0, dtype=np.int64)
-    for values in chunks:
-        known = values[~np.isnan(values)] + 0.0  # -0 and 0 are one value
-        one, counts = np.unique(np.rint((known - low) / step) if step else known, return_counts=True)
+    for values, weights in chunks:
+        there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
+        known = values[there] + 0.0  # -0 and 0 are one value
+        one, at = np.unique(np.rint((known - low) / step) if step else known, return_inverse=True)
+        counts = exact_counts(at, len(one), among(weights, there))
         both, place = np.unique(np.concatenate([found[0], one]), return_inverse=True)
         whole = np.zeros(len(both), dtype=np.int64)
         np.add.at(whole, place, np.concatenate([found[1], counts]))
         found = both, whole
-    distinct_values, exact_counts = found
-    return (low + distinct_values * step if step else distinct_values).tolist(), exact_counts
+    distinct_values, whole_counts = found
+    return (low + distinct_values * step if step else distinct_values).tolist(), whole_counts
 
 
-def exact_table(columns: Sequence[npt.NDArray[np.integer]], sizes: tuple[int, ...]) -> IntArray:
+def exact_table(columns: Sequence[npt.NDArray[np.integer]], sizes: tuple[int, ...], weights: Weights = None) -> IntArray:
     """Contingency table of code columns of shape (n,) each; shape ``sizes``."""
-    cells = int(np.prod(sizes))
-    return np.bincount(fused(columns, sizes), minlength=cells).astype(np.int64).reshape(sizes)
+    return exact_counts(fused(columns, sizes), int(np.prod(sizes)), weights).reshape(sizes)
 
 
-def exact_tables(codes: Codes, subsets: Sequence[tuple[int, ...]]) -> list[IntArray]:
+def _weighed(codes: Codes, columns: Sequence[int], weights: Weights) -> Iterator[tuple[list[npt.NDArray[np.integer]], Weights]]:
+    """Blocks of rows and what the rows count."""
+    start = 0
+    for block in codes.blocks(columns):
+        stop = start + len(block[0])
+        yield block, among(weights, slice(start, stop))
+        start = stop
+
+
+def exact_tables(codes: Codes, subsets: Sequence[tuple[int, ...]], weights: Weights = None) -> list[IntArray]:
     """Contingency tables of several subsets of columns, from one pass over the rows."""
     tally = Tally(subsets, codes.sizes)
-    for block in codes.blocks(tally.columns):
-        tally.add(block)
+    for block, parts in _weighed(codes, tally.columns, weights):
+        tally.add(block, parts)
     return tally.tables()
 
 
-def exact_products(codes: Codes, products: Sequence[SignProduct]) -> IntArray:
-    """Sum over rows of each product of signs, shape (products,). A row adds -1, 0 or 1 to each."""
+def exact_products(codes: Codes, products: Sequence[SignProduct], weights: Weights = None) -> IntArray:
+    """Sum over rows of each product of signs, shape (products,). A row adds -1, 0 or 1 times its weight to each."""
     used = sorted({j for product in products for j in product.columns})
     whole = np.zeros(len(products), dtype=np.int64)
-    for block in codes.blocks(used):
+    for block, parts_of in _weighed(codes, used, weights):
         columns = dict(zip(used, block, strict=True))
+        classes = [(1, None)] if parts_of is None else _weight_classes(parts_of)
         packed: dict[tuple[int, bytes], tuple[Bits, Bits]] = {}
         for at, product in enumerate(products):
             pairs = list(zip(product.columns, product.signs, strict=True))
@@ -167,8 +191,15 @@ def exact_products(codes: Codes, products: Sequence[SignProduct]) -> IntArray:
                 functools.reduce(np.bitwise_xor, [p[0] for p in parts]),
                 functools.reduce(np.bitwise_and, [p[1] for p in parts]),
             )
-            whole[at] += _ones(there) - 2 * _ones(odd & there)
+            for weight, rows in classes:
+                counted = there if rows is None else there & rows
+                whole[at] += weight * (_ones(counted) - 2 * _ones(odd & counted))
     return whole
+
+
+def _weight_classes(weights: IntArray) -> list[tuple[int, Bits | None]]:
+    """The weights that occur, but 0, and the rows that have them: as many as there are numbers of rows per unit."""
+    return [(int(w), _pack(np.array([False, True]), (weights == w).astype(np.int8))) for w in np.unique(weights[weights > 0])]
 
 
 def _pack(flags: npt.NDArray[np.bool_], codes: npt.NDArray[np.integer]) -> Bits:
@@ -181,28 +212,33 @@ def _ones(bits: Bits) -> int:
     return int(np.bitwise_count(bits).sum(dtype=np.int64))
 
 
-def exact_signed_tables(codes: Codes, queries: Sequence[tuple[SignProduct, int]]) -> list[IntArray]:
+def exact_signed_tables(codes: Codes, queries: Sequence[tuple[SignProduct, int]], weights: Weights = None) -> list[IntArray]:
     """For each query, sums of a product of signs over the rows of each code of one more column, shape (size,).
 
-    A row adds -1, 0 or 1 to one cell of each.
+    A row adds -1, 0 or 1 times its weight to one cell of each.
     """
     used = sorted({j for product, column in queries for j in (*product.columns, column)})
     whole = [np.zeros(codes.sizes[column], dtype=np.int64) for _, column in queries]
-    for block in codes.blocks(used):
+    for block, parts in _weighed(codes, used, weights):
         columns = dict(zip(used, block, strict=True))
         for table, (product, column) in zip(whole, queries, strict=True):
             signs = np.ones(len(block[0]), dtype=np.int8)
             for j, values in zip(product.columns, product.signs, strict=True):
                 signs *= values[columns[j]]
             for s in (1, -1):
-                table += s * np.bincount(columns[column][signs == s], minlength=len(table))
+                table += s * exact_counts(columns[column][signs == s], len(table), among(parts, signs == s))
     return whole
 
 
-def exact_gap(exact_counts: IntArray, guess: FloatArray) -> Fraction:
+def exact_gap(table: IntArray, guess: FloatArray, scale: int = 1) -> Fraction:
     """L1 distance of a table from a public guess that is rounded to a binary grid.
 
-    In integers throughout, so that one row moves it by at most exactly 1.
+    In integers throughout, so that one unit moves it by at most exactly 1.
+
+    Args:
+        table: Exact counts, in ``1 / scale``.
+        guess: Counts, of the same shape.
+        scale: Of the weights.
     """
     cells = np.rint(guess * GAP_GRID).astype(np.int64)
-    return Fraction(int(np.abs(exact_counts * GAP_GRID - cells).sum()), GAP_GRID)
+    return Fraction(int(np.abs(table * GAP_GRID - cells * scale).sum()), GAP_GRID * scale)

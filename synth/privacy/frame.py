@@ -19,11 +19,12 @@ from synth.privacy.budget import RowCount
 from synth.privacy.codes import Codes
 from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import named_values, noisy_counts, selection_threshold
+from synth.privacy.mechanisms import Value, named_values, noisy_counts, selection_threshold
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
 from synth.privacy.sealed import Sealed
+from synth.privacy.units import PrivacyUnits, Weights
 from synth.privacy.vault import Measurement, PrivateTable
 from synth.schema import Column, Schema
 from synth.table import CodeArray
@@ -39,14 +40,23 @@ class PrivateFrame(Sealed):
         whole: The schema of the table.
         schema: The part of it that is learnt.
         ledger: Of this run.
+        persons: The schema of the table as it was given, where entities are the units.
     """
 
-    __slots__ = ("__entropy", "__rows", "ledger", "schema", "whole")
+    __slots__ = ("__entropy", "__rows", "__units", "ledger", "persons", "schema", "whole")
 
-    def __init__(self, rows: pd.DataFrame | Rows, schema: Schema, ledger: Ledger, entropy: Entropy = os_entropy) -> None:
+    def __init__(
+        self,
+        rows: pd.DataFrame | Rows,
+        schema: Schema,
+        ledger: Ledger,
+        entropy: Entropy = os_entropy,
+        units: PrivacyUnits | None = None,
+        persons: Schema | None = None,
+    ) -> None:
         """Take rows in, which have the schema's columns. Every answer is a sum over their chunks.
 
-        Columns of a frame that are made anew are not kept.
+        Columns of a frame that are made anew are not kept. Every row is a unit where no ``units`` are given.
         """
         self.whole = schema
         self.schema = schema.only_modelled()
@@ -55,40 +65,57 @@ class PrivateFrame(Sealed):
         if schema.constraints:
             self.__rows = ReshapedRows(self.__rows, schema)
         self.__entropy = entropy
+        self.__units = units if units is not None else PrivacyUnits(sum(self.__rows.exact_sizes()))
         self.ledger = ledger
+        self.persons = persons
 
     def noisy_row_count(self, *, sigma: float) -> int:
-        """Number of rows, with noise; may be negative."""
+        """Number of units (rows, or entities), with noise; may be negative."""
         self.ledger.charge(GaussianEvent(what="row count", sigma=sigma))
-        exact_rows = np.array([sum(self.__rows.exact_sizes())], dtype=np.int64)
+        exact_rows = np.array([self.__units.exact_count()], dtype=np.int64)
         return int(noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)[0])
 
-    def noisy_value_classes(self, name: str, *, sigma: float) -> IntArray:
+    def _weights(self) -> Iterator[Weights]:
+        """What rows count, chunk by chunk."""
+        return self.__units.exact_parts(self.__rows.exact_sizes())
+
+    def noisy_value_classes(self, name: str, *, sigma: float) -> FloatArray:
         """How many cells look like each of ``exact.VALUE_CLASSES``."""
         self.ledger.charge(GaussianEvent(what="kind of column", target=(name,), sigma=sigma))
-        cells = self.__rows.cells(name)
-        exact_counts = exact.exact_sum(exact.exact_value_classes(part, self.schema.missing) for part in cells)
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
+        chunks, missing = zip(self.__rows.cells(name), self._weights(), strict=True), self.schema.missing
+        exact_counts = exact.exact_sum(exact.exact_value_classes(part, missing, weights) for part, weights in chunks)
+        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
 
-    def noisy_magnitudes(self, column: Column, *, sigma: float) -> IntArray:
+    def noisy_magnitudes(self, column: Column, *, sigma: float) -> FloatArray:
         """How many values fall in each of the fixed buckets of ``exact.bucket_edges``."""
         self.ledger.charge(GaussianEvent(what="bounds", target=(column.name,), sigma=sigma))
         edges, chunks = exact.bucket_edges(column), self.__rows.numbers(column, self.schema.missing)
-        exact_counts = exact.exact_sum(exact.exact_histogram(values, edges) for values in chunks)
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy)
+        weighed = zip(chunks, self._weights(), strict=True)
+        exact_counts = exact.exact_sum(exact.exact_histogram(values, edges, weights) for values, weights in weighed)
+        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
 
-    def _values(self, column: Column, axis: Axis) -> Iterator[FloatArray]:
-        for values in self.__rows.numbers(column, self.schema.missing):
-            yield apply_policy(values, axis, column.policy)
+    def _values(self, column: Column, axis: Axis) -> Iterator[tuple[FloatArray, Weights]]:
+        for values, weights in zip(self.__rows.numbers(column, self.schema.missing), self._weights(), strict=True):
+            yield apply_policy(values, axis, column.policy), weights
 
-    def named_numbers(self, column: Column, axis: Axis, *, sigma: float, delta: float) -> dict[float, int]:
-        """Single numbers that enough rows share, in increasing order, with noisy counts (partition selection)."""
-        threshold = selection_threshold(sigma, delta)
-        self.ledger.charge(
-            PartitionSelectionEvent(what="single values", target=(column.name,), sigma=sigma, threshold=threshold, delta=delta)
-        )
+    def named_numbers(self, column: Column, axis: Axis, *, sigma: float, delta: float) -> dict[float, float]:
+        """Single numbers that enough units share, in increasing order, with noisy counts (partition selection)."""
+        threshold = self._charge_selection("single values", (column.name,), sigma, delta)
         values, exact_counts = exact.exact_number_counts(self._values(column, axis), axis.low, axis.step)
-        return named_values(values, exact_counts, sigma=sigma, threshold=threshold, entropy=self.__entropy)
+        return self._named(values, exact_counts, sigma, threshold)
+
+    def _charge_selection(self, what: str, target: tuple[str, ...], sigma: float, delta: float) -> int:
+        """Threshold on the grid of the weights; on the ledger it stands in units."""
+        cap, scale = self.__units.cap, self.__units.scale
+        threshold = selection_threshold(sigma, delta, cap=cap, scale=scale)
+        told = threshold if scale == 1 else threshold / scale
+        self.ledger.charge(PartitionSelectionEvent(what=what, target=target, sigma=sigma, threshold=told, delta=delta))
+        return threshold
+
+    def _named(self, values: list[Value], exact_counts: IntArray, sigma: float, threshold: int) -> dict[Value, float]:
+        scale = self.__units.scale
+        named = named_values(values, exact_counts, sigma=sigma * scale, threshold=threshold, entropy=self.__entropy)
+        return {value: count / scale for value, count in named.items()}
 
     def noisy_levels(self, column: Column, split: Split, *, mu: float) -> tuple[list[FloatArray], float, float]:
         """Histograms of several resolutions on a public axis, for a Gaussian-DP parameter ``mu`` in all.
@@ -103,15 +130,17 @@ class PrivateFrame(Sealed):
             standard deviation of each of these counts.
         """
         sizes = level_sizes(split.cells)
-        sensitivity = math.sqrt(len(sizes))  # a row is counted once per level, or once as missing, or not at all
+        sensitivity = math.sqrt(len(sizes))  # a unit counts 1 at most: per level, or as missing, or parts of it on either
         sigma = sensitivity / mu
         event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
         self.ledger.charge(event)
         owner = np.append(split.owner, split.cells)  # an index of -1 means missing
-        places = (owner[cell_index(values, split.axis)] for values in self._values(column, split.axis))
-        exact_fine = exact.exact_sum(exact.exact_table([p[p >= 0]], (split.cells + 1,)) for p in places)
+        places = ((owner[cell_index(values, split.axis)], weights) for values, weights in self._values(column, split.axis))
+        exact_fine = exact.exact_sum(
+            exact.exact_counts(p[p >= 0], split.cells + 1, exact.among(weights, p >= 0)) for p, weights in places
+        )
         exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
-        noisy = noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
+        noisy = self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
         return np.split(noisy[:-1], np.cumsum(sizes)[:-1]), float(noisy[-1]), sigma
 
     def noisy_roundness(self, column: Column, axis: Axis, group: IntArray, units: Units, *, sigma: float) -> FloatArray:
@@ -130,25 +159,22 @@ class PrivateFrame(Sealed):
         self.ledger.charge(GaussianEvent(what="round values", target=(column.name,), sigma=sigma))
         shape, group = (int(group.max()) + 1, units.classes), np.append(group, -1)
 
-        def exact_part(values: FloatArray) -> IntArray:
+        def exact_part(values: FloatArray, weights: Weights) -> IntArray:
             place = group[cell_index(values, axis)]
             classes = units.of(np.rint(values[place >= 0] / axis.step))
-            return exact.exact_table([place[place >= 0], classes], shape)
+            return exact.exact_table([place[place >= 0], classes], shape, exact.among(weights, place >= 0))
 
-        exact_counts = exact.exact_sum(exact_part(values) for values in self._values(column, axis))
-        return noisy_counts(exact_counts, sigma=sigma, entropy=self.__entropy).astype(np.float64)
+        exact_counts = exact.exact_sum(exact_part(values, weights) for values, weights in self._values(column, axis))
+        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
 
-    def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, int]:
-        """Values of an open category that enough rows share, with noisy counts (partition selection)."""
-        threshold = selection_threshold(sigma, delta)
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what="category domain", target=(column.name,), sigma=sigma, threshold=threshold, delta=delta
-            )
+    def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, float]:
+        """Values of an open category that enough units share, with noisy counts (partition selection)."""
+        threshold = self._charge_selection("category domain", (column.name,), sigma, delta)
+        chunks = zip(self.__rows.cells(column.name), self._weights(), strict=True)
+        values, exact_counts = exact.exact_value_counts(
+            (*category_cells(part, column, self.schema.missing), weights) for part, weights in chunks
         )
-        chunks = (category_cells(part, column, self.schema.missing) for part in self.__rows.cells(column.name))
-        values, exact_counts = exact.exact_value_counts(chunks)
-        return named_values(values, exact_counts, sigma=sigma, threshold=threshold, entropy=self.__entropy)
+        return self._named(values, exact_counts, sigma, threshold)
 
     def burn(self, what: str, *, sigma: float) -> None:
         """Charge for a phase that found nothing to ask, so that later phases do not get a data-dependent rest."""
@@ -156,15 +182,7 @@ class PrivateFrame(Sealed):
 
     def burn_selection(self, what: str, *, sigma: float, delta: float) -> None:
         """The same for partition selection."""
-        self.ledger.charge(
-            PartitionSelectionEvent(
-                what=f"{what} (not needed)",
-                target=(),
-                sigma=sigma,
-                threshold=selection_threshold(sigma, delta),
-                delta=delta,
-            )
-        )
+        self._charge_selection(f"{what} (not needed)", (), sigma, delta)
 
     def encode(self, codec: Codec, rows: RowCount, measured: Sequence[Measurement]) -> PrivateTable:
         """Turn cells into codes. Releases nothing, costs nothing."""
@@ -175,7 +193,7 @@ class PrivateFrame(Sealed):
             for part in self._encoded(column):
                 codes.write(j, start, part)
                 start += len(part)
-        return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy)
+        return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy, self.__units)
 
     def _encoded(self, codec: ColumnCodec) -> Iterator[CodeArray]:
         if isinstance(codec, NumericCodec):

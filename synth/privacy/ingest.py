@@ -5,18 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from synth.encoding.regenerate import check_providers
-from synth.encoding.values import check_header
+from synth.encoding.values import check_header, texts
+from synth.entity import cap_of, learnt_schema, rows_name
 from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.lake import Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.readers import check_names, looks_like_data
-from synth.privacy.rows import StoredRows
+from synth.privacy.rows import CountedRows, MemoryRows, Rows, StoredRows
 from synth.privacy.scratch import Scratch
+from synth.privacy.units import PrivacyUnits, exact_owners
 from synth.progress import Progress
 from synth.reading.database import is_url
 from synth.reading.formats import open_source
@@ -52,7 +55,7 @@ def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Pa
     Raises:
         InputError: The header does not match, a file cannot be read, or the disk is full.
     """
-    learnt = settled_schema(list(lake.names), schema).only_read().names
+    learnt = _read_columns(settled_schema(list(lake.names), schema))
     rows = StoredRows(lake.names, learnt, Scratch(folder))
     for chunk in lake.chunks():
         rows.append(chunk.select(list(learnt)))
@@ -102,20 +105,33 @@ def open_frame(
 
     Args:
         data: Raw rows; their header is public, and so are the types that came with a ``Loaded`` table.
-        schema: Declared facts; ``None`` declares the header only.
+        schema: Declared facts; ``None`` declares the header only. Where it names an entity, the rows that count are chosen
+            here, before anything else looks at them, and the frame has the schema ``learnt_schema``.
         ledger: Of this run.
         entropy: Source of secret bytes.
 
     Raises:
         InputError: The header does not match, or the table asks for what is not supported.
     """
+    held: Rows
     if isinstance(data, StoredRows):
-        return PrivateFrame(data, settled_schema(list(data.header), schema), ledger, entropy)
-    loaded = data if isinstance(data, Loaded) else Loaded(frame=data, dtypes={})
-    names = [str(name) for name in loaded.frame.columns]
-    settled = with_storage(settled_schema(names, schema), loaded)
-    renamed = loaded.frame.set_axis(names, axis=1)[[c.name for c in settled.read_columns]].reset_index(drop=True)
-    return PrivateFrame(renamed, settled, ledger, entropy)
+        held, settled = data, settled_schema(list(data.header), schema)
+    else:
+        loaded = data if isinstance(data, Loaded) else Loaded(frame=data, dtypes={})
+        names = [str(name) for name in loaded.frame.columns]
+        settled = with_storage(settled_schema(names, schema), loaded)
+        held = MemoryRows(loaded.frame.set_axis(names, axis=1)[list(_read_columns(settled))].reset_index(drop=True))
+    if settled.entity is None:
+        return PrivateFrame(held, settled, ledger, entropy)
+    keys = np.concatenate([texts(part, settled.missing) for part in held.cells(settled.entity)])
+    owner, counts = exact_owners(keys, cap_of(settled), entropy)
+    counted, units = CountedRows(held, rows_name(settled), counts), PrivacyUnits(len(owner), owner, cap_of(settled))
+    return PrivateFrame(counted, learnt_schema(settled), ledger, entropy, units, settled)
+
+
+def _read_columns(schema: Schema) -> tuple[str, ...]:
+    """Columns that are looked at: those that are learnt or checked, and the one that names the entity."""
+    return tuple(c.name for c in schema.columns if c in schema.read_columns or c.name == schema.entity)
 
 
 def settled_schema(names: list[str], schema: Schema | None) -> Schema:
@@ -135,12 +151,7 @@ def settled_schema(names: list[str], schema: Schema | None) -> Schema:
             )
         schema = undeclared(tuple(names))
     check_header(names, schema)
-    if schema.entity is not None:
-        raise InputError(
-            f"the schema declares the entity column {schema.entity!r}, but this version protects single rows only; "
-            "keep one row per person and take 'entity' out of the schema"
-        )
-    check_learnable(schema)
+    check_learnable(learnt_schema(schema))
     return schema
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from synth.entity import ROW
 from synth.errors import InputError, RefusedError, SynthError
 from synth.privacy.account import Account, Total, granted, read_account
 from synth.privacy.accounting import epsilon_of
@@ -28,19 +29,21 @@ class Ledger:
     Until the row count is known, charges are checked at ``delta`` as chosen, or at a reference where it is to be derived.
     """
 
-    def __init__(self, budget: Budget, path: Path | None = None, *, purpose: str = "fit") -> None:
+    def __init__(self, budget: Budget, path: Path | None = None, *, purpose: str = "fit", unit: str = ROW) -> None:
         """Open a run.
 
         Args:
             budget: What the user grants.
             path: File to append to; ``None`` keeps the history in memory only.
             purpose: What the run is for, in a word.
+            unit: Whose presence is protected: a row, or the entity that the schema names.
 
         Raises:
-            InputError: The file cannot be written, or its history has been altered.
+            InputError: The file cannot be written, its history has been altered, or it is about another unit.
             RefusedError: The data set's total does not carry the budget.
         """
         self.budget = budget
+        self.unit = unit
         self.run = secrets.token_hex(8)
         self.rows: RowCount | None = None
         self._events: list[Event] = []
@@ -51,8 +54,8 @@ class Ledger:
 
     def _admitted(self, records: list[Record], purpose: str) -> Entry:
         """The line that reserves the grant; under the file's lock."""
-        self.budget = granted(read_account(records), self.budget)
-        facts = {"epsilon": self.budget.epsilon, "delta": self.budget.delta, "adjacency": "add-or-remove-one-row"}
+        self.budget = _granted(records, self.budget, self.unit)
+        facts = {"epsilon": self.budget.epsilon, "delta": self.budget.delta, "adjacency": _adjacency(self.unit)}
         return "run", {**facts, "purpose": purpose}
 
     @property
@@ -131,6 +134,20 @@ class Ledger:
             append(self._path, self.run, records)
 
 
+def _adjacency(unit: str) -> str:
+    return f"add-or-remove-one-{unit}"
+
+
+def _granted(records: list[Record], budget: Budget, unit: str) -> Budget:
+    """``granted``, for a history of one unit only: guarantees for rows and for persons do not add up to either."""
+    if any(r["record"] == "run" and r.get("adjacency", _adjacency(ROW)) != _adjacency(unit) for r in records):
+        raise InputError(
+            f"the ledger records runs that protect another unit than one {unit}, and the two do not add up; "
+            "keep a ledger for each, or fit with the same entity"
+        )
+    return granted(read_account(records), budget)
+
+
 def record_asking(path: Path, facts: dict[str, Any]) -> int:
     """Note, before it is computed, that a verdict on a release is asked for; a verdict on private rows is an output, too.
 
@@ -157,14 +174,14 @@ def record_asking(path: Path, facts: dict[str, Any]) -> int:
     return earlier
 
 
-def check_admission(path: Path, budget: Budget) -> None:
+def check_admission(path: Path, budget: Budget, unit: str = ROW) -> None:
     """Refuse early, before a table is read, a run that the data set's total does not carry; writes nothing.
 
     Raises:
-        InputError: The history cannot be read.
+        InputError: The history cannot be read, or is about another unit.
         RefusedError: It would not fit.
     """
-    granted(read_account(read_ledger(path)), budget)
+    _granted(read_ledger(path), budget, unit)
 
 
 def set_total(path: Path, *, epsilon: float, delta: float, name: str | None = None) -> Account:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import mpmath
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from synth.errors import AccountingError
 from synth.privacy.randomness import Entropy, bind, rounded_gaussian
@@ -50,13 +50,53 @@ def noisy_counts(exact_counts: IntArray, *, sigma: float, entropy: Entropy) -> I
     return exact_counts.astype(np.int64) + noise.reshape(exact_counts.shape)
 
 
-def selection_threshold(sigma: float, delta: float) -> int:
-    r"""Smallest integer threshold that names the value of a single row with probability at most ``delta``.
+def selection_threshold(sigma: float, delta: float, *, cap: int = 1, scale: int = 1) -> int:
+    r"""Smallest integer threshold that names any value of a single unit with probability at most ``delta``.
 
-    A value held by one row is named when ``round(1 + N) > threshold``, that is when ``N >= threshold - 1/2``:
+    A value that one row alone holds is named when ``round(1 + N) > threshold``, that is when ``N >= threshold - 1/2``:
     probability :math:`\Phi(-(t - 1/2)/\sigma)` (Korolova et al. 2009; Gopi et al. 2020, arXiv:2002.09745, for the Gaussian).
+
+    A unit of ``m`` rows may alone hold ``r`` values, with weights that sum to at most ``scale``. See ``naming_chance``.
+
+    Args:
+        sigma: Of the noise, in units.
+        delta: Chance that may be spent.
+        cap: Most rows of a unit.
+        scale: What a unit counts at most.
+
+    Returns:
+        In ``1 / scale``.
     """
-    return math.ceil(0.5 - sigma * float(ndtri(delta)))
+    low = high = math.ceil(scale - 0.5 - sigma * scale * float(ndtri(delta)))  # enough for a single value
+    if cap == 1:
+        return low
+    low = high = max(low, scale)
+    while naming_chance(high, sigma * scale, cap, scale) > delta:
+        low, high = high, high + math.ceil(0.5 * sigma * scale)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if naming_chance(middle, sigma * scale, cap, scale) <= delta else (middle + 1, high)
+    return high
+
+
+def naming_chance(threshold: int, sigma: float, cap: int, scale: int) -> float:
+    r"""Most that the chance may be to name one of the values that a single unit alone holds.
+
+    With ``m`` rows on ``r`` values the chances add up to :math:`\sum_j f(c_j)` at most, where ``c_j`` rows hold value j and
+    :math:`f(c) = \Phi(-(t + 1/2 - c \lfloor s/m \rfloor)/\sigma)`. Up to a weight of ``t + 1/2`` this is convex, so the sum
+    is largest where all values but one are held by one row; what is returned is the largest over m and r.
+
+    Args:
+        threshold: In ``1 / scale``, at least ``scale``.
+        sigma: Of the noise, in ``1 / scale``.
+        cap: Most rows of a unit.
+        scale: What a unit counts at most.
+    """
+    rows = np.repeat(np.arange(1, cap + 1), np.arange(1, cap + 1))
+    values = np.concatenate([np.arange(1, m + 1) for m in range(1, cap + 1)])
+    share = scale // rows
+    single, rest = (ndtr(-(threshold + 0.5 - weight) / sigma) for weight in (share, (rows - values + 1) * share))
+    return float((rest + (values - 1) * single).max())
 
 
 def named_values(

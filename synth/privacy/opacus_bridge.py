@@ -16,7 +16,9 @@ from synth.privacy.dpsgd import BatchLoss, clip_factors
 FloatArray = npt.NDArray[np.float64]
 
 
-def exact_hooks_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float) -> FloatArray:
+def exact_hooks_sum(
+    module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float, weights: Tensor | None = None
+) -> FloatArray:
     """Sum of clipped per-row gradients through Opacus' per-sample gradients. Private.
 
     Args:
@@ -24,6 +26,7 @@ def exact_hooks_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_
         loss: ``loss(module, codes)``, per-row losses of shape (rows,).
         codes: Shape (rows, d), at least one row.
         max_grad_norm: Clipping norm.
+        weights: As in ``exact_closed_form_sum``.
 
     Returns:
         Shape (parameters,), float64, in the order of ``module.parameters()``.
@@ -54,6 +57,7 @@ def exact_hooks_sum(module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_
     with torch.no_grad():
         squared = torch.stack([(s.double() ** 2).sum(1) for s in samples]).sum(0)
         factor = clip_factors(squared, max_grad_norm)
+        factor = factor if weights is None else factor * weights
         bad = ~torch.isfinite(squared)
         sums = [(torch.where(bad[:, None], torch.zeros_like(s), s).double().T @ factor) for s in samples]
         return np.asarray(torch.cat(sums).numpy(), dtype=np.float64)

@@ -95,7 +95,7 @@ def _learn_kinds(frame: PrivateFrame, declared: Schema) -> tuple[Column, ...]:
     return tuple(c if c.kind is not None else guess_kind(c, found[c.name], sigma) for c in declared.columns)
 
 
-def guess_kind(column: Column, noisy_classes: IntArray, sigma: float) -> Column:
+def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Column:
     """Choose a kind from noisy counts of what cells look like. Post-processing.
 
     Args:
@@ -137,7 +137,7 @@ def _learn_bounds(frame: PrivateFrame, declared: Schema, columns: tuple[Column, 
     return tuple(replace(c, bounds=found[c.name]) if c.name in found else c for c in columns)
 
 
-def guess_bounds(column: Column, noisy_buckets: IntArray, sigma: float) -> tuple[float, float] | tuple[str, str]:
+def guess_bounds(column: Column, noisy_buckets: FloatArray, sigma: float) -> tuple[float, float] | tuple[str, str]:
     """Outermost buckets that are surely occupied; the fullest one where none is. Post-processing."""
     edges = bucket_edges(column)
     occupied = np.flatnonzero(noisy_buckets > BUCKET_SIGMAS * sigma)

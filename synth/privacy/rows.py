@@ -147,3 +147,41 @@ class StoredRows(Sealed):
             self.__parsed[key] = places
         for start, size in zip(self.__parsed[key], self.__sizes, strict=True):
             yield np.frombuffer(self.scratch.view(start, 8 * size), dtype=np.float64) if size else np.empty(0)
+
+
+class CountedRows(Sealed):
+    """Rows with one more column, that holds how many rows the row's entity has."""
+
+    __slots__ = ("__counts", "__rows", "name")
+
+    def __init__(self, rows: Rows, name: str, exact_counts: npt.NDArray[np.int64]) -> None:
+        """Put the column ``name`` first; ``exact_counts`` of shape (rows,) are private."""
+        self.__rows, self.name, self.__counts = rows, name, exact_counts
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Header. Public."""
+        return (self.name, *self.__rows.names)
+
+    @property
+    def scratch(self) -> Scratch | None:
+        """Of the rows."""
+        return self.__rows.scratch
+
+    def exact_sizes(self) -> tuple[int, ...]:
+        """Rows of each chunk. Private."""
+        return self.__rows.exact_sizes()
+
+    def cells(self, name: str) -> Iterator[pd.Series]:
+        """Raw cells, chunk by chunk. Private."""
+        if name != self.name:
+            yield from self.__rows.cells(name)
+            return
+        start = 0
+        for size in self.__rows.exact_sizes():
+            yield pd.Series(self.__counts[start : start + size])
+            start += size
+
+    def numbers(self, column: Column, missing: tuple[str, ...]) -> Iterator[FloatArray]:
+        """Of the other columns. Private."""
+        return self.__rows.numbers(column, missing)

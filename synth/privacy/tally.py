@@ -80,15 +80,15 @@ class Tally:
             np.zeros(_product(self.plan.columns(h), self._sizes), dtype=np.int64) for h in range(len(self.plan.hosts))
         ]
 
-    def add(self, block: Sequence[Column]) -> None:
-        """Count rows: one array of codes for each of ``columns``."""
+    def add(self, block: Sequence[Column], weights: IntArray | None = None) -> None:
+        """Count rows: one array of codes for each of ``columns``; by whole weights where rows do not count 1 each."""
         of = dict(zip(self.columns, block, strict=True))
         groups = self.plan.groups
         codes = [fused([of[j] for j in g], [self._sizes[j] for j in g]) for g in groups]
         cells = [_product(g, self._sizes) for g in groups]
         for whole, host in zip(self._whole, self.plan.hosts, strict=True):
             flat = fused([codes[g] for g in host], [cells[g] for g in host])
-            whole += np.bincount(flat, minlength=len(whole))
+            whole += np.bincount(flat, weights=weights, minlength=len(whole)).astype(np.int64)
 
     def tables(self) -> list[IntArray]:
         """What was counted, one table per subset, axes in its order."""

@@ -23,16 +23,17 @@ from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
 from synth.privacy.events import GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import exponential_choice, noisy_counts
+from synth.privacy.mechanisms import exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 from synth.privacy.signs import SignProduct, check_products
+from synth.privacy.units import PrivacyUnits
 from synth.table import Domain
 
 if TYPE_CHECKING:
     import torch
 
-    from synth.privacy.dpsgd import NoisyGradient, RowLoss, SgdPlan
+    from synth.privacy.dpsgd import Batch, NoisyGradient, RowLoss, SgdPlan
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
@@ -70,12 +71,12 @@ class PrivateTable(Sealed):
 
     Attributes:
         domain: Public names and sizes.
-        rows: Public (declared or paid) row count.
+        rows: Public (declared or paid) number of units: rows, or entities.
         ledger: Of this run.
         measured: Noisy one-way tables that preparing the codes already paid for.
     """
 
-    __slots__ = ("__codes", "__entropy", "domain", "ledger", "measured", "rows")
+    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "rows")
 
     def __init__(
         self,
@@ -85,12 +86,17 @@ class PrivateTable(Sealed):
         ledger: Ledger,
         measured: Sequence[Measurement] = (),
         entropy: Entropy = os_entropy,
+        units: PrivacyUnits | None = None,
     ) -> None:
-        """Take codes in, of shape (n, d) where they are an array, each column below its size."""
+        """Take codes in, of shape (n, d) where they are an array, each column below its size.
+
+        Every row is a unit where no ``units`` are given.
+        """
         self.__codes = codes if isinstance(codes, Codes) else Codes.of(codes, domain.sizes)
         if self.__codes.sizes != domain.sizes:
             raise AccountingError("codes must have one column per name of the domain")
         self.__entropy = entropy
+        self.__units = units if units is not None else PrivacyUnits(self.__codes.exact_rows)
         self.domain = domain
         self.rows = rows
         self.ledger = ledger
@@ -119,17 +125,17 @@ class PrivateTable(Sealed):
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
         pairs = list(zip(subsets, sigmas, strict=True))
         self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs))
-        exact_counts = exact.exact_tables(self.__codes, [self._index(tuple(names)) for names, _ in pairs])
+        exact_counts = self._exact_tables([names for names, _ in pairs])
         found = []
         for (names, sigma), table in zip(pairs, exact_counts, strict=True):
-            noisy = noisy_counts(table, sigma=sigma, entropy=self.__entropy)
-            found.append(Measurement(names=tuple(names), counts=noisy.astype(np.float64), sigma=np.asarray(sigma)))
+            noisy = self.__units.noisy(table, sigma=sigma, entropy=self.__entropy)
+            found.append(Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma)))
         return found
 
     def noisy_products(self, products: Sequence[SignProduct], *, share: float) -> tuple[FloatArray, float]:
         """Noisy sums over rows of products of signs, for ``share`` of the Gaussian budget in all.
 
-        A row moves each of the m sums by at most 1, so all of them by at most sqrt(m).
+        A unit moves each of the m sums by at most 1, so all of them by at most sqrt(m).
 
         Returns:
             Sums, shape (m,), and their standard deviation.
@@ -138,15 +144,15 @@ class PrivateTable(Sealed):
         sensitivity = math.sqrt(len(products))
         sigma = sensitivity * sigma_for(self.ledger, share)
         self.ledger.charge(GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity))
-        exact_sums = exact.exact_products(self.__codes, products)
-        return noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64), sigma
+        exact_sums = exact.exact_products(self.__codes, products, self.__units.exact_weights())
+        return self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy), sigma
 
     def noisy_signed_tables(
         self, queries: Sequence[tuple[SignProduct, int]], *, share: float
     ) -> tuple[list[FloatArray], float]:
         """For each query, the noisy sums of a product of signs over the rows of each code of one more column.
 
-        A row moves one cell of a query's table, by at most 1, so q tables by at most sqrt(q).
+        A unit moves the cells of a query's table by at most 1 together, so q tables by at most sqrt(q).
 
         Returns:
             One array per query, shape (codes of its column,), and the standard deviation of every cell.
@@ -158,8 +164,8 @@ class PrivateTable(Sealed):
         sigma = sensitivity * sigma_for(self.ledger, share)
         self.ledger.charge(GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity))
         tables = []
-        for exact_sums in exact.exact_signed_tables(self.__codes, queries):
-            tables.append(noisy_counts(exact_sums, sigma=sigma, entropy=self.__entropy).astype(np.float64))
+        for exact_sums in exact.exact_signed_tables(self.__codes, queries, self.__units.exact_weights()):
+            tables.append(self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy))
         return tables, sigma
 
     def noisy_marginals_with_rest(
@@ -214,9 +220,10 @@ class PrivateTable(Sealed):
         check_signal(module, plan, event.noise_multiplier, self.ledger.budget.epsilon)
         self.ledger.charge(event)
 
-        def exact_batch() -> npt.NDArray[np.integer]:
-            taken = poisson_sample(self.__codes.exact_rows, plan.sample_rate, self.__entropy)
-            return self.__codes.take(taken)
+        def exact_batch() -> Batch:
+            taken = poisson_sample(self.__units.exact_count(), plan.sample_rate, self.__entropy)
+            rows, weights = self.__units.exact_batch(taken)
+            return self.__codes.take(rows), weights
 
         return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy)
 
@@ -227,21 +234,26 @@ class PrivateTable(Sealed):
 
         Args:
             guesses: Columns and public counts of shape ``sizes[columns]``, one per candidate.
-            weights: Public, > 0. One row moves a distance by 1, so the largest weight is the sensitivity.
+            weights: Public, > 0. A unit moves a distance by at most 1, so the largest weight is the sensitivity.
             biases: Public, in weighted rows; for the noise a measurement would bring.
             epsilon: Range of the privacy loss; costs ``epsilon^2 / 8`` of zCDP.
         """
         check_guesses(guesses, weights, biases, self.domain)
         self.ledger.charge(SelectionEvent(what="choice of a table", epsilon=epsilon))
-        tables = exact.exact_tables(self.__codes, [self._index(names) for names, _ in guesses])
-        exact_gaps = (exact.exact_gap(table, guess) for table, (_, guess) in zip(tables, guesses, strict=True))
+        tables, scale = self._exact_tables([names for names, _ in guesses]), self.__units.scale
+        exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(tables, guesses, strict=True))
         exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
         return exponential_choice(exact_scores, sensitivity=Fraction(max(weights)), epsilon=epsilon, entropy=self.__entropy)
 
     def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
         """The same rows with codes merged by public maps, one per column. Releases nothing, costs nothing."""
         domain = fold_domain(self.domain, groups)
-        return PrivateTable(self.__codes.merged(groups), domain, self.rows, self.ledger, (), self.__entropy)
+        merged = self.__codes.merged(groups)
+        return PrivateTable(merged, domain, self.rows, self.ledger, (), self.__entropy, self.__units)
+
+    def _exact_tables(self, subsets: Sequence[tuple[str, ...]]) -> list[IntArray]:
+        index = [self._index(tuple(names)) for names in subsets]
+        return exact.exact_tables(self.__codes, index, self.__units.exact_weights())
 
     def _index(self, names: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.domain.names.index(name) for name in names)

@@ -118,8 +118,8 @@ SCHEMAS = {
     "bounds reversed": ("[[columns]]\nname = 'age'\nkind = 'integer'\nbounds = [9, 1]\n", "low <= high"),
     "kind": ("[[columns]]\nname = 'age'\nkind = 'int'\n", "kind must be one of"),
     "entity": (
-        "entity = 'age'\n[[columns]]\nname = 'age'\n[[columns]]\nname = 'town'\n[[columns]]\nname = 'pay'\n",
-        "single rows",
+        "max_rows_per_entity = 3\n[[columns]]\nname = 'age'\n[[columns]]\nname = 'town'\n[[columns]]\nname = 'pay'\n",
+        "needs an entity",
     ),
 }
 

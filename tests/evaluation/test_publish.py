@@ -47,7 +47,7 @@ def test_nothing_but_noisy_counts_depends_on_the_real_rows(
 
     Row counts, missing rates, values outside the domain and the order of columns would show otherwise.
     """
-    monkeypatch.setattr("synth.privacy.vault.noisy_counts", lambda exact, **_: np.full(exact.shape, 10, dtype=np.int64))
+    monkeypatch.setattr("synth.privacy.units.noisy_counts", lambda exact, **_: np.full(exact.shape, 10, dtype=np.int64))
     strange = pd.DataFrame({name: ["", "x", "-1e30", "119", None] * 3 for name in reversed(list(real.columns))})
     frames = (real, strange, strange.iloc[:0], real.iloc[:1], real.iloc[::-1])
     ledgers = [Path(shutil.copy(release[1], tmp_path / str(k))) for k in range(len(frames))]

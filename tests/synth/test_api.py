@@ -97,7 +97,6 @@ BAD = {
     "tiny budget": ({}, {"epsilon": 1e-4}),
     "model": ({}, {"model": "nope"}),
     "option": ({}, {"options": {"x": 1}}),
-    "entity": ({}, {"schema": Schema(columns=tuple(Column(name=n) for n in ("amount", "town", "day", "big")), entity="town")}),
     "schema file": ({}, {"schema": "none.toml"}),
     "data type": ([["ZZZ-CANARY"]], {}),
     "data file": ("ZZZ.csv", {}),
@@ -223,3 +222,17 @@ def test_a_model_whose_extra_is_missing_is_refused_before_any_row_is_read(monkey
     monkeypatch.setattr("synth.registry.importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="synth-dp"):
         fit("no such file.csv", epsilon=1.0, model="aim")
+
+
+def test_a_person_is_what_the_receipt_promises_to_protect(tmp_path):
+    rows = pd.DataFrame({"who": [f"p{i % 300}" for i in range(900)], "x": ["u", "v", "v"] * 300})
+    schema = Schema(columns=(Column(name="who"), Column(name="x", kind=Kind.CATEGORY, categories=("u", "v"))), entity="who")
+    book = tmp_path / "book"
+    release = fit(rows, epsilon=2.0, schema=schema, model="independent", ledger=book)
+    receipt = release.receipt
+    assert (receipt.unit, receipt.adjacency, receipt.group_epsilon) == ("who", "add or remove all rows of one who", {})
+    assert "all rows with one value of who" in receipt.limits[0]
+    assert abs(receipt.rows - 300) < 150
+    with pytest.raises(InputError, match="another unit than one row"):
+        fit(rows, epsilon=2.0, model="independent", ledger=book)
+    assert fit(rows, epsilon=2.0, schema=schema, model="independent", ledger=book).receipt.unit == "who"

@@ -6,7 +6,7 @@ import pytest
 
 from synth.api import fit
 from synth.card import card_html, sections, spending
-from synth.receipt import LIMITS
+from synth.receipt import LIMITS, ROW_LIMIT
 from synth.schema import Column, Kind, Schema
 
 
@@ -22,7 +22,7 @@ def test_the_promise_comes_first_and_the_limits_last(release):
     assert promise["epsilon"] == "3"
     assert promise["delta"] == f"{release.receipt.delta:g}"
     assert "add or remove one row" in promise["protects"]
-    assert [text for _, text in found["Limits"]] == list(LIMITS)
+    assert [text for _, text in found["Limits"]] == [ROW_LIMIT, *LIMITS]
 
 
 def test_what_was_learnt_is_told(release):

@@ -219,7 +219,7 @@ def test_outputs_that_cannot_be_written_are_refused_early(release, tmp_path):
 
 
 def test_a_read_only_folder_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("synth.release.os.access", lambda *_: False)
+    monkeypatch.setattr("synth.atomic.os.access", lambda *_: False)
     with pytest.raises(InputError, match="cannot be written"):
         check_writable(tmp_path / "m", force=True)
 
@@ -401,3 +401,68 @@ def test_given_rows_that_no_rule_allows_are_refused(ruled):
         ruled.sample_remaining_columns(pd.DataFrame({"low": [2]}), seed=0)
     with pytest.raises(InputError, match="no value leads there"):
         ruled.sample_from_conditions([Condition(where=("chapter=x", "icd=2"))])
+
+
+PERSONS = Schema(
+    columns=(
+        Column(name="sex", kind=Kind.CATEGORY, categories=("f", "m"), constant_per_entity=True),
+        Column(name="card", kind=Kind.PII, faker="name", constant_per_entity=True),
+        Column(name="who", kind=Kind.INTEGER, bounds=(500, 9999)),
+        Column(name="visit", kind=Kind.INTEGER, bounds=(0, 99)),
+    ),
+    entity="who", max_rows_per_entity=4, public_entities=1500,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def persons():
+    rng = np.random.default_rng(5)
+    who = np.repeat(np.arange(1500), rng.choice([1, 2, 3, 7], 1500))
+    rows = pd.DataFrame(
+        {"sex": np.where(who % 3, "f", "m"), "card": "REAL", "who": who, "visit": rng.integers(0, 100, len(who))}
+    )
+    return fit(rows, epsilon=3.0, delta=1e-5, schema=PERSONS, model="independent")
+
+
+def test_persons_come_whole_with_new_keys_and_one_value_of_each_constant(persons):
+    rows = persons.sample(seed=1)
+    assert list(rows.columns) == list(PERSONS.names)
+    assert (persons.schema.entity, persons.schema.max_rows_per_entity) == ("who", 4)
+    assert rows["who"].nunique() == 1500
+    assert set(rows["who"]) == set(range(500, 2000))
+    per_person = rows.groupby("who").agg(["nunique", "size"])
+    assert per_person[("sex", "nunique")].max() == per_person[("card", "nunique")].max() == 1
+    assert per_person[("visit", "nunique")].max() > 1
+    sizes = np.bincount(per_person[("sex", "size")], minlength=5) / 1500
+    assert np.abs(sizes - [0, 0.25, 0.25, 0.25, 0.25]).max() < 0.05
+    assert "REAL" not in set(rows["card"])
+    assert rows["who"].dtype == "int64"
+
+
+def test_rows_or_persons_are_counted_and_the_first_do_not_depend_on_how_many(persons):
+    rows = persons.sample(seed=1)
+    few = persons.sample(70, seed=1)
+    assert len(few) == 70
+    pd.testing.assert_frame_equal(few, rows.head(70))
+    ten = persons.sample(num_entities=10, seed=1)
+    assert ten["who"].nunique() == 10
+    pd.testing.assert_frame_equal(ten, rows.head(len(ten)))
+    many = persons.sample(num_entities=2 * BLOCK, seed=1)
+    assert many["who"].nunique() == 2 * BLOCK
+    assert many["who"].is_monotonic_increasing
+    for none in (persons.sample(0), persons.sample(num_entities=0)):
+        assert len(none) == 0
+        assert none.dtypes.equals(rows.dtypes)
+    with pytest.raises(InputError, match="number of entities must not be negative"):
+        persons.sample(num_entities=-1)
+
+
+def test_a_saved_release_of_persons_draws_the_same_persons(persons, tmp_path):
+    again = load(persons.save(tmp_path / "p.synth"))
+    pd.testing.assert_frame_equal(again.sample(50, seed=2), persons.sample(50, seed=2))
+    assert again.receipt.unit == "who"
+
+
+def test_rows_are_no_persons(release):
+    with pytest.raises(InputError, match="without an entity"):
+        release.sample(num_entities=3)

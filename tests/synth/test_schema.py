@@ -41,6 +41,14 @@ KINDS = st.one_of(
 )
 
 
+def person_facts(names):
+    """Rows are units, or the last column names a person."""
+    counts, caps = st.none() | st.integers(1, 10**6), st.none() | st.integers(1, 9)
+    rows = st.fixed_dictionaries({"public_rows": counts})
+    persons = st.fixed_dictionaries({"entity": st.just(names[-1]), "public_entities": counts, "max_rows_per_entity": caps})
+    return rows | persons
+
+
 @st.composite
 def schemas(draw):
     names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
@@ -49,10 +57,8 @@ def schemas(draw):
     )
     return Schema(
         columns=columns,
-        target=draw(st.none() | st.sampled_from(names)),
-        entity=draw(st.none() | st.sampled_from(names)),
-        public_rows=draw(st.none() | st.integers(1, 10**6)),
-        max_rows_per_entity=draw(st.none() | st.integers(1, 9)),
+        target=draw(st.none() | st.just(names[0])),
+        **draw(st.just({}) if len(names) < 2 else person_facts(names)),
         missing=draw(st.sampled_from([("",), ("", "?")])),
         name=draw(NAMES),
     )
@@ -102,7 +108,14 @@ def test_contradictory_columns_are_refused(facts, match):
         ({"columns": [{"name": "a"}], "entity": 3}, "entity must be text"),
         ({"columns": [{"name": "a"}], "public_rows": 0}, "public_rows must be a positive"),
         ({"columns": [{"name": "a"}], "public_rows": True}, "public_rows must be a whole"),
-        ({"columns": [{"name": "a"}], "max_rows_per_entity": 0}, "max_rows_per_entity must be a positive"),
+        ({"columns": [{"name": "a"}], "entity": "a", "max_rows_per_entity": 0}, "max_rows_per_entity must be a whole number"),
+        ({"columns": [{"name": "a"}], "max_rows_per_entity": 101}, "from 1 to 100"),
+        ({"columns": [{"name": "a"}], "max_rows_per_entity": 3}, "max_rows_per_entity needs an entity"),
+        ({"columns": [{"name": "a"}], "public_entities": 3}, "public_entities needs an entity"),
+        ({"columns": [{"name": "a", "constant_per_entity": True}]}, "constant_per_entity of column 'a' needs an entity"),
+        ({"columns": [{"name": "a"}], "entity": "a"}, "no other column"),
+        ({"columns": [{"name": "a"}, {"name": "b"}], "entity": "a", "target": "a"}, "is no target"),
+        ({"columns": [{"name": "a"}, {"name": "b"}], "entity": "a", "public_rows": 9}, "public_entities instead"),
         ({"columns": [{"name": "a"}], "missing": "NA"}, "missing must be a list"),
         ({"columns": [{"name": "a", "kid": 1}]}, "unknown key 'kid'"),
         ({"columns": [{"kind": "integer"}]}, "needs a name"),

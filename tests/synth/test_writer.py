@@ -88,7 +88,7 @@ def test_a_stop_at_the_last_moment_leaves_nothing(release, tmp_path, monkeypatch
     def stopped(handle):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("synth.release.os.fsync", stopped)
+    monkeypatch.setattr("synth.atomic.os.fsync", stopped)
     with pytest.raises(KeyboardInterrupt):
         written(release, tmp_path / "rows.csv", 3)
     assert os.listdir(tmp_path) == []

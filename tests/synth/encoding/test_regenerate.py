@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synth.encoding.regenerate import Regeneration, Regenerator, check_providers, regenerate, spelled
+from synth.encoding.regenerate import NewKeys, Regeneration, Regenerator, check_providers, regenerate, spelled
 from synth.errors import InputError, SchemaError
 from synth.schema import Column, Kind, Schema
 
@@ -78,3 +78,25 @@ def test_values_are_one_line():
     for bad in (None, [], b"x", len):
         with pytest.raises(TypeError):
             spelled(bad)
+
+
+@pytest.mark.parametrize(
+    ("column", "keys"),
+    [
+        (Column(name="id", kind=Kind.INTEGER), [1, 2, 3]),
+        (Column(name="id", kind=Kind.INTEGER, bounds=(1000, 9999)), [1000, 1001, 1002]),
+        (Column(name="id"), ["id-1", "id-2", "id-3"]),
+        (Column(name="id", kind=Kind.IDENTIFIER), ["1", "2", "3"]),
+    ],
+)
+def test_keys_of_synthetic_persons_run_on(column, keys):
+    maker = NewKeys(column, np.random.SeedSequence(0))
+    assert [*maker.take(2), *maker.take(0), *maker.take(1)] == keys
+
+
+def test_keys_by_pattern_are_unique_even_where_the_schema_does_not_say_so():
+    column = Column(name="id", kind=Kind.IDENTIFIER, pattern="P-[0-9]")
+    keys = NewKeys(column, np.random.SeedSequence(0)).take(10)
+    assert sorted(keys) == [f"P-{i}" for i in range(10)]
+    with pytest.raises(InputError, match="only 10 different"):
+        NewKeys(column, np.random.SeedSequence(0)).take(11)

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 from torch import nn
 
 from synth.errors import AccountingError, InputError, RefusedError
+from synth.privacy import dpsgd
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan, check_signal, clip_factors, exact_closed_form_sum, secret_normals
 from synth.privacy.layers import RowParameter
 from synth.privacy.mechanisms import grid_bits
@@ -151,7 +152,7 @@ def noisy(module, loss, batch, entropy, multiplier=1.0, **changes):
         assert normals((len(codes), 2)).shape == (len(codes), 2)
         return loss(module, codes)
 
-    return NoisyGradient(module, drawn, plan(**changes), multiplier, batch, entropy)
+    return NoisyGradient(module, drawn, plan(**changes), multiplier, lambda: (batch(), None), entropy)
 
 
 @pytest.mark.parametrize(
@@ -302,3 +303,26 @@ def test_layers_that_mix_rows_or_draw_predictable_masks_are_refused(layer):
     plan = SgdPlan(steps=1, sample_rate=0.5, divisor=1.0)
     with pytest.raises(AccountingError, match="not allowed where rows pass"):
         NoisyGradient(module, lambda m, c, _: m(c.float()).sum(1), plan, 1.0, lambda: np.zeros((2, 3)), os_entropy)
+
+
+@pytest.mark.parametrize("sums", [exact_closed_form_sum, exact_hooks_sum])
+def test_weights_count_after_clipping_so_rows_that_share_a_weight_of_one_move_the_sum_by_one_norm(sums, net, loss):
+    module, codes = net(free=False), torch.tensor([[1, 2, 3, 2], [1, 2, 3, 2], [2, 0, 1, 0], [3, 1, 1, 2]])
+    weights = torch.tensor([0.25, 0.5, 0.75, 1.0], dtype=torch.float64)
+    alone = [sums(module, loss, row[None], 0.5) for row in codes]
+    wanted = sum(float(w) * one for w, one in zip(weights, alone, strict=True))
+    np.testing.assert_allclose(sums(module, loss, codes, 0.5, weights), wanted, rtol=1e-5, atol=1e-7)
+    thirds = torch.full((3,), 1 / 3, dtype=torch.float64)
+    whole = sums(module, loss, codes[[0, 0, 0]], 0.5, thirds)
+    assert np.linalg.norm(whole) <= 0.5
+    np.testing.assert_allclose(whole, alone[0], rtol=1e-5, atol=1e-7)
+
+
+def test_a_step_weighs_the_rows_of_every_chunk(net, loss, keystream, monkeypatch):
+    monkeypatch.setattr(dpsgd, "CHUNK", 2)
+    seen = []
+    rows, weights = np.array([[1, 2, 3, 0]] * 5, dtype=np.uint16), np.array([0.5, 0.25, 0.25, 1.0, 0.125])
+    real = dpsgd.exact_closed_form_sum
+    monkeypatch.setattr(dpsgd, "exact_closed_form_sum", lambda m, f, c, n, w: seen.extend(w.tolist()) or real(m, f, c, n, w))
+    NoisyGradient(net(), lambda m, c, _: loss(m, c), plan(), 1.0, lambda: (rows, weights), keystream(3)).step()
+    assert seen == weights.tolist()

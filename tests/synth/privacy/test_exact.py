@@ -121,7 +121,7 @@ def test_one_row_is_one_fine_cell(cells, extra, policy):
 @given(TABLES, CELLS)
 def test_one_row_is_at_most_one_named_value(cells, extra):
     before, after = (
-        dict(zip(*exact_value_counts([(texts(column_of(c), DEFAULT_MISSING), np.arange(len(c)))]), strict=True))
+        dict(zip(*exact_value_counts([(texts(column_of(c), DEFAULT_MISSING), np.arange(len(c)), None)]), strict=True))
         for c in (cells, [extra, *cells])
     )
     changed = {v: after.get(v, 0) - before.get(v, 0) for v in before.keys() | after.keys()}
@@ -202,7 +202,7 @@ def test_a_gap_is_exact_on_the_grid_and_moves_by_at_most_one(seed, a, b):
 @given(st.lists(st.floats(-50, 50) | st.just(float("nan")), max_size=8), st.floats(-50, 50), st.sampled_from([0.0, 0.25, 1.0]))
 def test_one_more_number_adds_one_to_one_value(values, extra, step):
     before, after = (
-        dict(zip(*exact_number_counts([np.array(rows, dtype=float)], -50.0, step), strict=True))
+        dict(zip(*exact_number_counts([(np.array(rows, dtype=float), None)], -50.0, step), strict=True))
         for rows in (values, [*values, extra])
     )
     moved = {v: after.get(v, 0) - before.get(v, 0) for v in {*before, *after}}
@@ -213,7 +213,7 @@ def test_one_more_number_adds_one_to_one_value(values, extra, step):
 
 
 def test_missing_numbers_are_not_counted():
-    assert exact_number_counts([np.array([np.nan, 2.0, -0.0, 0.0])], 0.0, 0.0)[0] == [0.0, 2.0]
+    assert exact_number_counts([(np.array([np.nan, 2.0, -0.0, 0.0]), None)], 0.0, 0.0)[0] == [0.0, 2.0]
 
 
 SIZES = (3, 4, 2)
@@ -284,7 +284,7 @@ def test_counts_of_cells_do_not_depend_on_where_the_rows_are_cut(cells, cuts):
     whole, parts = column_of(cells), [column_of(list(p)) for p in chunked(column_of(cells).to_numpy(), cuts)]
     classes = exact_sum(exact_value_classes(p, DEFAULT_MISSING) for p in parts)
     assert classes.tolist() == exact_value_classes(whole, DEFAULT_MISSING).tolist()
-    found = [exact_value_counts([(texts(p, DEFAULT_MISSING), np.arange(len(p))) for p in ps]) for ps in ([whole], parts)]
+    found = [exact_value_counts([(texts(p, DEFAULT_MISSING), np.arange(len(p)), None) for p in ps]) for ps in ([whole], parts)]
     assert found[0][0] == found[1][0]
     assert found[0][1].tolist() == found[1][1].tolist()
 
@@ -292,7 +292,7 @@ def test_counts_of_cells_do_not_depend_on_where_the_rows_are_cut(cells, cuts):
 @given(st.lists(st.floats(-50, 50), max_size=9), st.lists(st.integers(0, 9), max_size=3), st.sampled_from([0.0, 0.25]))
 def test_counts_of_numbers_do_not_depend_on_where_the_rows_are_cut(values, cuts, step):
     values = np.array(values, dtype=float)
-    whole, parts = (exact_number_counts(v, -50.0, step) for v in ([values], chunked(values, cuts)))
+    whole, parts = (exact_number_counts([(v, None) for v in vs], -50.0, step) for vs in ([values], chunked(values, cuts)))
     assert whole[0] == parts[0]
     assert whole[1].tolist() == parts[1].tolist()
 

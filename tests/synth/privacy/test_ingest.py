@@ -155,7 +155,6 @@ def test_no_rows_are_no_error_here_since_one_row_would_be_none(tmp_path):
     [
         (pd.DataFrame(np.ones((1, 2)), columns=["a", "a"]), None, "two columns named 'a'"),
         (pd.DataFrame(np.ones((1, 2)), columns=["a", "b"]), Schema(columns=(Column(name="a"),)), "does not mention"),
-        (pd.DataFrame({"a": [SECRET]}), Schema(columns=(Column(name="a"),), entity="a"), "entity column 'a'"),
     ],
 )
 def test_headers_and_unsupported_promises_are_refused(frame, schema, match):
@@ -211,3 +210,11 @@ def test_a_small_file_is_read_at_once_and_a_large_one_in_chunks(tmp_path, monkey
     assert isinstance(read_rows(str(path), None, **options), Loaded)
     monkeypatch.setattr(lake, "LARGE", 4)
     assert read_rows(str(path), None, **options).exact_sizes() == (1,)
+
+
+def test_a_table_of_persons_is_opened_without_its_key_and_with_bounded_rows(keystream):
+    frame = pd.DataFrame({"x": list("aabbc"), "id": ["7", "7", "7", "NA", "NA"]})
+    schema = Schema(columns=(Column(name="x"), Column(name="id")), entity="id", max_rows_per_entity=2)
+    opened_frame = open_frame(frame, schema, Ledger(Budget(epsilon=100.0, delta=1e-3)), entropy=keystream(0))
+    assert opened_frame.schema.names == opened_frame.whole.names == ("rows per id", "x")
+    assert opened_frame.noisy_row_count(sigma=0.12) == 3

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from synth.privacy import rows
-from synth.privacy.rows import MemoryRows, StoredRows
+from synth.privacy.rows import CountedRows, MemoryRows, StoredRows
 from synth.privacy.scratch import Scratch
 from synth.schema import DEFAULT_MISSING, Column, Kind
 
@@ -70,3 +70,13 @@ def test_no_chunk_is_one_without_rows(tmp_path):
 def test_rows_do_not_print(stored):
     assert repr(stored) == "<StoredRows: private rows>"
     assert "1.5" not in repr(MemoryRows(TABLE.to_pandas()))
+
+
+def test_one_more_column_says_how_many_rows_an_entity_has(stored):
+    counted = CountedRows(stored, "rows", np.array([2, 2, 1, 2, 2, 1]))
+    assert counted.names == ("rows", "n", "f", "d")
+    assert counted.exact_sizes() == (2, 0, 4)
+    assert counted.scratch is stored.scratch
+    assert [part.tolist() for part in counted.cells("rows")] == [[2, 2], [], [1, 2, 2, 1]]
+    assert [len(part) for part in counted.cells("f")] == [2, 0, 4]
+    assert len(np.concatenate(list(counted.numbers(N, DEFAULT_MISSING)))) == 6

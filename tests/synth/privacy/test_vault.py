@@ -174,7 +174,7 @@ def test_rows_do_not_print(kind, ledger):
     assert bool(sealed)
     private = [slot for cls in type(sealed).__mro__ for slot in getattr(cls, "__slots__", ()) if slot.startswith("__")]
     public = {a for a in dir(sealed) if not a.startswith("_")}
-    assert sorted(private) in (["__entropy", "__rows"], ["__codes", "__entropy"])
+    assert sorted(private) in (["__entropy", "__rows", "__units"], ["__codes", "__entropy", "__units"])
     held = [getattr(sealed, a) for a in public if not callable(getattr(sealed, a))]
     assert not any(isinstance(v, np.ndarray | pd.DataFrame | pd.Series) for v in held)
 
