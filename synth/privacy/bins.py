@@ -29,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 SINGLES_SHARE = 0.02
-CELLS_SHARE = 0.06
+CELLS_SHARE = 0.08
 ROUNDING_SHARE = 0.02
 MAX_SINGLES = 4096
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synth.models.one_way import LEAST_SMALL
 from synth.table import Domain
 
 IntArray = npt.NDArray[np.int64]
@@ -60,6 +61,8 @@ def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float,
 def settle(one_way: Sequence[FloatArray], groups: Groups, sd: float) -> list[FloatArray]:
     """Pull codes that share a group of an unordered column towards each other, as far as their spread is that of noise.
 
+    Columns of so many codes that their sizes' distribution was learnt are left alone.
+
     Args:
         one_way: Noisy distributions.
         groups: Coarse codes.
@@ -67,7 +70,8 @@ def settle(one_way: Sequence[FloatArray], groups: Groups, sd: float) -> list[Flo
     """
     out = [shares.copy() for shares in one_way]
     for shares, members, n in zip(out, groups.maps, groups.domain.in_order, strict=True):
-        for group in np.flatnonzero(np.bincount(members) > 1) if n == 0 else ():
+        few = n == 0 and len(shares) < LEAST_SMALL
+        for group in np.flatnonzero(np.bincount(members) > 1) if few else ():
             mine = members == group
             mean = shares[mine].mean()
             kept = max(0.0, 1 - sd**2 / max(float(shares[mine].var()), 1e-30))

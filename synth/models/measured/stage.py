@@ -73,10 +73,10 @@ class Learnt:
 
 
 def one_way_share(data: PrivateTable) -> float:
-    """Part of the Gaussian budget for one-way tables: 5 %, more for more columns, or where little else is carried. Public."""
+    """Part of the Gaussian budget for one-way tables: 10 %, more for more columns, or where little else is carried. Public."""
     signal = data.rows.rung * measurement_mu(data.ledger)
     wide = max(1.0, len(data.domain.names) / 15)
-    return float(np.clip(0.05 * math.sqrt(8000 / signal) * wide, 0.05, 0.3))
+    return float(np.clip(0.1 * math.sqrt(8000 / signal) * wide, 0.1, 0.5))
 
 
 def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, share: float | None) -> Fitted:
