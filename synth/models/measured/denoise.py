@@ -59,7 +59,7 @@ def denoise(tables: Sequence[Table], ones: Sequence[Table], domain: Domain, spli
     Returns:
         Tables with the same columns.
     """
-    coarse = _pooled(tables, ones)
+    coarse = pooled(tables, ones)
     in_order = domain.in_order or (0,) * len(domain.sizes)
     kernels = [_kernel(np.maximum(p, LEAST_SHARE), n) for p, n in zip(coarse, in_order, strict=True)]
     classes = coarse[split] if split >= 0 else np.ones(1)
@@ -101,7 +101,7 @@ def _kernel(shares: FloatArray, in_order: int) -> tuple[FloatArray, FloatArray]:
     return vectors[:, 1:], np.maximum(values[1:], 0)
 
 
-def _pooled(tables: Sequence[Table], ones: Sequence[Table]) -> list[FloatArray]:
+def pooled(tables: Sequence[Table], ones: Sequence[Table]) -> list[FloatArray]:
     """Distribution of every column, from its own table and from all that it is part of."""
     precision = [1 / np.broadcast_to(t.sd, t.shares.shape) ** 2 for t in ones]
     sums = [w * t.shares for w, t in zip(precision, ones, strict=True)]

@@ -8,6 +8,7 @@ met within it and no closer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from synth.table import Domain
 SLACK = 0.4  # scale of R; 1 would be the noise's own variance
 FINITE = 300.0  # added to R, over the drawn rows: keeps multipliers from fitting those where noise is small
 CLOSE = 10.0  # the same where single columns are levelled
+FITTINGS, MOST_CHANGE = 4, 1.5  # rounds over all columns where rows are proportioned, and the largest factor in one
 ROUNDS = 30  # of L-BFGS
 SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
 CHECKED = 16_384  # drawn rows that products are compared with
@@ -185,6 +187,25 @@ def level(codes: Tensor, features: Features, multipliers: Tensor, evidence: Evid
     out = multipliers.clone()
     out[torch.from_numpy(places)] += found
     return out
+
+
+def proportioned(codes: npt.NDArray[np.int64], weights: FloatArray, one_way: Sequence[FloatArray]) -> FloatArray:
+    """Weights moved until weighted rows agree with the tables of one column: iterative proportional fitting. Post-processing.
+
+    Multipliers were fitted on other rows than those that are weighed now, and either have their share of chance.
+
+    Args:
+        codes: Drawn rows, shape (rows, columns).
+        weights: Of them, summing to 1.
+        one_way: Distribution of every column.
+    """
+    columns = np.ascontiguousarray(codes.T)
+    for _ in range(FITTINGS):
+        for mine, wanted in zip(columns, one_way, strict=True):
+            found = np.bincount(mine, weights, len(wanted))
+            weights = weights * np.clip(wanted / np.maximum(found, 1e-12), 1 / MOST_CHANGE, MOST_CHANGE)[mine]
+        weights = weights / weights.sum()
+    return weights
 
 
 def _solve(base: Tensor, index: Tensor, values: Tensor, goal: Tensor, ridge: Tensor, scale: Tensor) -> FloatArray:

@@ -17,12 +17,12 @@ from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
 from synth.models.given import Given, Weighted, grouped, with_known
 from synth.models.measured.balance import chosen_rows
-from synth.models.measured.denoise import denoise
+from synth.models.measured.denoise import denoise, pooled
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
-from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, striking
+from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
 from synth.models.measured.workload import choose_workload
 from synth.models.one_way import log_shares, measure_one_way, pack, unpack
 from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
@@ -39,8 +39,8 @@ LEAST = 1e-12  # share of a code that was never seen, inside its group
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
-MEASURED_SHARE = 0.95  # most that all of this may take where something is to be left
-FITTED_SD = 0.5  # error of the mixture's one-way tables, in standard deviations of the measured ones (Adult, epsilon 1: 0.6)
+MEASURED_SHARE = 0.7  # most that all of this may take where something is to be left
+FITTED_SD = 0.5  # error of the one-way tables after all tables are used, in standard deviations of the measured ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,9 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     cleared = denoise(tables, ones, groups.domain, work.split)
     evidence = Evidence(domain=groups.domain, rows=rows, tables=(*cleared, *ones))
     mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
-    fitted = mixture.one_way(groups.domain)  # from tables of every size at once, so better than what was measured alone
+    # from tables of every size at once, as the mixture smooths them and by precision alone: two errors that are little alike
+    both = zip(mixture.one_way(groups.domain), pooled(tables, ones), strict=True)
+    fitted = [(smooth + plain) / 2 for smooth, plain in both]
     ones = [Table(columns=(j,), shares=p, sd=FITTED_SD * spread[j]) for j, p in enumerate(fitted)]
     coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
     notes = () if work.full else ("the budget carries tables of two columns only with the target among them",)
@@ -176,6 +178,7 @@ def finish(
     draws = 4 if kept < LEAST_EFFECTIVE or len(domain.names) <= FEW_COLUMNS else 2
     tensors: dict[str, Any] = {
         "one_way": pack(learnt.one_way),
+        "coarse": pack(learnt.coarse),
         "groups": np.concatenate(learnt.groups.maps).astype(np.int32),
         "multipliers": multipliers.numpy(),
         **features.to_arrays(),
@@ -218,8 +221,10 @@ def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: 
     coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
     features = Features.from_arrays(fitted.tensors, len(multipliers))
     drawn = draw(n_rows * int(fitted.facts["draws_per_row"]), rng)
-    weights = features.weigh(drawn, multipliers, coarse)
-    taken = drawn.numpy()[chosen_rows(drawn.numpy(), weights.double().numpy(), n_rows, coarse, rng)]
+    rows = drawn.numpy()
+    weights = features.weigh(drawn, multipliers, coarse).double().numpy()
+    weights = proportioned(rows, weights, unpack(fitted.tensors["coarse"], coarse))
+    taken = rows[chosen_rows(rows, weights, n_rows, coarse, rng)]
     codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
     maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
     for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):

@@ -16,6 +16,7 @@ from synth.models.measured.rake import (
     fit_multipliers,
     level,
     pool_size,
+    proportioned,
     striking,
 )
 from synth.privacy.signs import SignProduct
@@ -119,6 +120,23 @@ def test_only_products_that_the_rows_do_not_explain_are_striking():
     kept = striking(products([0.3, 0.0], sd=0.01), codes, DOMAIN)
     assert kept.queries == (PARITY,)
     assert (kept.means.tolist(), kept.sd.tolist()) == ([0.3], [0.01])
+
+
+def test_proportioned_rows_agree_with_single_columns():
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([rng.choice(3, 5000, p=[0.5, 0.3, 0.2]), rng.integers(2, size=5000)])
+    codes[:, 1] |= codes[:, 0] == 2
+    wanted = [np.array([0.45, 0.33, 0.22]), np.array([0.35, 0.65])]
+    after = proportioned(codes, np.full(5000, 1 / 5000), wanted)
+    assert after.sum() == pytest.approx(1)
+    for column, shares in zip(codes.T, wanted, strict=True):
+        assert np.bincount(column, after) == pytest.approx(shares, abs=1e-4)
+
+
+def test_no_row_is_weighed_for_what_no_row_has():
+    after = proportioned(np.array([[0], [0], [2]]), np.full(3, 1 / 3), [np.array([0.5, 0.3, 0.2])])
+    assert np.isfinite(after).all()
+    assert after[:2].sum() == pytest.approx(5 / 7, abs=0.01)
 
 
 def test_the_effective_share_of_one_heavy_row():
