@@ -17,6 +17,7 @@ import numpy.typing as npt
 from synth.encoding.axis import Axis, cell_index, make_axis, split_axis
 from synth.encoding.bins import Cells, coarse_bins, make_cells, wanted_bins
 from synth.encoding.hierarchy import estimate
+from synth.encoding.lattice import on_lattice
 from synth.encoding.numeric import NumericCodec
 from synth.encoding.rounding import Rounding, estimate_shares, groups, units_of
 from synth.encoding.smooth import smooth_masses
@@ -113,6 +114,8 @@ def _learn_cells(
         split, counts = split_axis(axis, np.asarray(list(named))), np.asarray(list(named.values()), dtype=np.float64)
         levels, gone, sigma = frame.noisy_levels(column, split, mu=mu)
         masses = smooth_masses(levels, sigma, max(rows.estimate - gone - counts.sum(), 1.0))
+        if axis.step and not axis.wide:
+            masses = on_lattice(masses, levels[0], sigma, round(axis.low / axis.step))
         out[column] = make_cells(split, estimate(levels, sigma), masses, counts, single_sigma), gone
     return out
 
