@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring
+from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring, planning
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -52,6 +52,7 @@ attacking.register(app)
 auditing.register(app)
 budgeting.register(app)
 facts.register(app)
+planning.register(app)
 benching.register(app)
 
 
