@@ -10,6 +10,7 @@ import pandas as pd
 
 from evaluation.scores import Section
 from synth.encoding.values import conform
+from synth.entity import without_entity
 from synth.errors import InputError
 from synth.schema import Schema
 
@@ -72,7 +73,7 @@ def prepare(
         InputError: Headers differ from the schema, a table has too few rows, a kind is undeclared, the target or a
             group is unknown or the seed is negative.
     """
-    whole, schema = schema, schema.only_read()
+    whole, schema = schema, without_entity(schema).only_read()
     loose = [column.name for column in schema.columns if column.kind is None]
     if loose:
         raise InputError(f"column {loose[0]!r} has no kind in the schema; the evaluation needs every kind declared")
@@ -99,6 +100,7 @@ def prepare(
 
 def _table(frame: pd.DataFrame, schema: Schema, what: str) -> pd.DataFrame:
     plain = conform(frame, schema, what)
+    plain = plain.drop(columns=[name for name in plain.columns if name == schema.entity])  # names persons, says nothing
     if len(plain) == 0:
         raise InputError(f"{what} is empty; give it at least {MIN_ROWS} rows")
     if len(plain) < MIN_ROWS:

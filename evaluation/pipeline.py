@@ -16,6 +16,7 @@ from evaluation.fidelity.dependence import score_dependence
 from evaluation.fidelity.detection import score_detection
 from evaluation.fidelity.marginals import score_marginals
 from evaluation.fidelity.missing import score_missing
+from evaluation.fidelity.persons import score_persons
 from evaluation.fidelity.sdmetrics_bridge import run_sdmetrics
 from evaluation.fidelity.validity import score_validity
 from evaluation.fidelity.workload import score_workload
@@ -83,6 +84,7 @@ def evaluate(
         ("missing values", lambda: score_missing(tables)),
         ("counting questions", lambda: score_workload(tables)),
         ("detection", lambda: score_detection(tables)),
+        ("persons", lambda: score_persons(real, holdout, synthetic, schema)),
         ("validity", lambda: score_validity(tables, made, fresh)),
         ("utility", lambda: score_utility(tables)),
         ("copies", lambda: score_copies(tables)),

@@ -130,6 +130,8 @@ def publish(
     """
     if not ledger.is_file():
         raise InputError(f"there is no ledger {str(ledger)!r}; name the one that fit wrote with --ledger")
+    if release.persons is not None:
+        raise InputError("a published report measures single rows, and this release protects persons: it is not there for them")
     goal = target if target is not None else release.schema.target
     if goal is not None and goal not in release.schema.names:
         raise InputError(f"the target {goal!r} is not a column of the release; name one of its columns")

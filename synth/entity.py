@@ -47,6 +47,14 @@ def learnt_schema(schema: Schema) -> Schema:
     )  # fmt: skip
 
 
+def without_entity(schema: Schema) -> Schema:
+    """The table without the key, as rows that are looked at one by one."""
+    if schema.entity is None:
+        return schema
+    others = tuple(replace(c, constant_per_entity=False) for c in schema.columns if c.name != schema.entity)
+    return replace(schema, columns=others, entity=None, max_rows_per_entity=None, index_columns=(), public_entities=None)
+
+
 def completed(schema: Schema, learnt: Schema) -> Schema:
     """The declared schema with the facts that were learnt filled in.
 

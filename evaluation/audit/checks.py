@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from evaluation.audit import cells, counts, structure
+from evaluation.audit import cells, counts, persons, structure
 from evaluation.audit.blackbox import Plan, black_box
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
 from evaluation.audit.ledgers import DELTA
@@ -75,6 +75,8 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("roundness", "round values", cells.roundness),
     ("categories", "partition selection of categories", cells.categories),
     ("single numbers", "partition selection of numbers", cells.single_numbers),
+    ("persons", "tables of persons with several rows", persons.person_tables),
+    ("persons' gradients", "DP-SGD on persons with several rows", partial(persons.person_gradients, GRADIENTS)),
 )
 _VERIFIES: tuple[tuple[str, str, Verify], ...] = (
     ("sampling", "Poisson sampling", structure.sampling),

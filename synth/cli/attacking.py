@@ -71,6 +71,8 @@ def attack(
     if workers < 1 or seed < 0:
         raise InputError("--workers takes a number above 0, and --seed one that is not negative")
     declared = read_schema(schema) if schema is not None else None
+    if declared is not None and declared.entity is not None:
+        raise InputError("this attack adds and removes single rows: no test of a promise about persons; see synth audit")
     facts = read_facts(None, schema, frame)
     plain = conform(frame, facts, Path(data).name)
     chosen = choose_targets(plain, facts, targets, seed)

@@ -125,6 +125,7 @@ def fit(
         "epsilon": release.receipt.epsilon,
         "delta": release.receipt.delta,
         "rows": release.receipt.rows,
+        "unit": release.receipt.unit,
         "seconds": round(time.monotonic() - started, 1),
         "notes": release.notes(),
     }
@@ -134,7 +135,8 @@ def fit(
         print_json(facts)
         return
     out.print(f"{target}: {release.model}, epsilon {facts['epsilon']:g}, delta {facts['delta']:g}, {facts['seconds']} s")
-    out.print(f"next: synth sample {shlex.quote(str(target))} -n {facts['rows']} -o synthetic.csv")
+    number = f" -n {facts['rows']}" if release.persons is None else ""
+    out.print(f"next: synth sample {shlex.quote(str(target))}{number} -o synthetic.csv")
 
 
 def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
@@ -174,6 +176,10 @@ def sample(
     model: Annotated[str, typer.Argument(help="A model.synth.")],
     rows: Annotated[int | None, typer.Option("--rows", "-n", help="How many; by default about as many as were fitted.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help=".csv, .tsv (also .gz) or .parquet.")] = "synthetic.csv",
+    entities: Annotated[
+        int | None,
+        typer.Option("--entities", help="How many persons, all rows of each, where the schema named an entity."),
+    ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Makes the rows repeatable.")] = None,
     conditions: Annotated[
         list[str] | None,
@@ -203,14 +209,20 @@ def sample(
     if datasets is not None and not 1 <= datasets <= MAX_DATASETS:
         raise InputError(f"--datasets takes a number from 1 to {MAX_DATASETS}, not {datasets}")
     release = load(model)
+    if entities is not None and (conditions or balance):
+        raise InputError("--entities goes without conditions and --balance, which are about rows")
     total = release.receipt.rows if rows is None else rows
     started = time.monotonic()
     worth: list[float] = []
+    lengths: list[int] = []
     seeds: list[int | None] = [seed] if datasets is None else [*dataset_seeds(datasets, seed)]
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("sampling", total * len(seeds))
-        tables = [_counted(_drawn(release, total, one, conditions or (), balance), progress, worth) for one in seeds]
+        asked = rows if release.persons is not None or entities is not None else total
+        drawn = [_drawn(release, asked, one, conditions or (), balance, entities) for one in seeds]
+        tables = [_counted(blocks, progress, worth, lengths) for blocks in drawn]
         written = _write_tables(tables, release, Path(output), apart=datasets is not None, force=force)
+    total = sum(lengths) // len(seeds)
     facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
     if datasets is not None:
         facts["outputs"] = [str(path) for path in written]
@@ -225,13 +237,21 @@ def sample(
         out.print(f"the model supports this little: the rows say about as much as {sum(worth):,.0f} independent ones")
 
 
-def _drawn(release: Any, total: int, seed: int | None, conditions: Sequence[str], balance: str | None) -> Iterator[Any]:
+def _drawn(
+    release: Any,
+    total: int | None,
+    seed: int | None,
+    conditions: Sequence[str],
+    balance: str | None,
+    entities: int | None,
+) -> Iterator[Any]:
     """Blocks of one table."""
     from synth.conditions import Condition
 
     if not conditions and balance is None:
-        yield from release.sample_blocks(total, seed=seed)
+        yield from release.sample_blocks(total, seed=seed, num_entities=entities)
         return
+    total = release.receipt.rows if total is None else total
     asked = [Condition(num_rows=total, where=tuple(conditions))]
     if balance is not None:
         asked = release.balanced(balance, total, conditions)
@@ -257,11 +277,12 @@ def _write_tables(tables: Sequence[Iterator[Any]], release: Any, target: Path, *
     return places
 
 
-def _counted(blocks: Iterator[Any], progress: Reporter, worth: list[float]) -> Iterator[Any]:
+def _counted(blocks: Iterator[Any], progress: Reporter, worth: list[float], lengths: list[int]) -> Iterator[Any]:
     from synth.conditional import EFFECTIVE
 
     for block in blocks:
         worth.append(block.attrs.pop(EFFECTIVE, 0.0))
+        lengths.append(len(block))
         yield block
         progress.advance(len(block))
 

@@ -20,6 +20,7 @@ import synth.privacy.frame as frame
 import synth.privacy.ingest as ingest
 import synth.privacy.mechanisms as mechanisms
 import synth.privacy.prepare as prepare
+import synth.privacy.units as units
 import synth.privacy.vault as vault
 from evaluation.audit.checks import CHECKS
 from evaluation.audit.families import watched_fit
@@ -298,6 +299,36 @@ def _(patch):
     none = {"entity": None, "max_rows_per_entity": None, "public_entities": None, "public_rows": 600}
     patch.setattr("synth.api.open_frame", lambda f, schema, *rest, **more: real(f, replace(schema, **none), *rest, **more))
     patch.setattr("synth.api.completed", lambda schema, learnt: schema)
+
+
+@bug("weights of a person's rows forgotten", "persons")
+def _(patch):
+    real = units.PrivacyUnits.exact_weights
+    patch.setattr(units.PrivacyUnits, "exact_weights", lambda self: (real(self) > 0) * self.scale)
+
+
+@bug("rows of a person beyond the cap count as well", "persons")
+def _(patch):
+    def shared(self):
+        owner, weights = self._PrivacyUnits__owner, self._PrivacyUnits__weights
+        return np.where(owner < 0, weights.max(), weights)
+
+    patch.setattr(units.PrivacyUnits, "exact_weights", shared)
+
+
+@bug("clipping by row without a person's weights", "persons' gradients")
+def _(patch):
+    real = units.PrivacyUnits.exact_batch
+    patch.setattr(units.PrivacyUnits, "exact_batch", lambda self, taken: (real(self, taken)[0], None))
+
+
+@bug("rows sampled instead of persons", "persons' gradients")
+def _(patch):
+    def by_row(self, taken):
+        owner, rate = self._PrivacyUnits__owner, len(taken) / max(self.exact_count(), 1)
+        return np.flatnonzero(np.random.default_rng().random(len(owner)) < rate), None
+
+    patch.setattr(units.PrivacyUnits, "exact_batch", by_row)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from synth.entity import cap_of, completed, learnt_schema, rows_name, unit_of
+from synth.entity import cap_of, completed, learnt_schema, rows_name, unit_of, without_entity
 from synth.schema import Column, Kind, Schema
 
 SCHEMA = Schema(
@@ -40,3 +40,10 @@ def test_the_unit_of_persons_is_never_called_a_row():
     odd = Schema(columns=(Column(name="row"), Column(name="x")), entity="row")
     assert unit_of(odd) != "row"
     assert cap_of(odd) == 10
+
+
+def test_rows_that_are_looked_at_one_by_one_have_no_key():
+    plain = without_entity(SCHEMA)
+    assert plain.names == ("sex", "rows per id", "visit")
+    assert (plain.entity, plain["sex"].constant_per_entity) == (None, False)
+    assert without_entity(plain) is plain
