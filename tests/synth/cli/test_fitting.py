@@ -3,6 +3,7 @@ import json
 import os
 import signal
 
+import pandas as pd
 import pytest
 
 from synth.cli.fitting import interruptible
@@ -123,22 +124,22 @@ def test_datasets_are_independent_repeatable_and_all_or_none(call, model, tmp_pa
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_persons_are_fitted_and_sampled_by_rows_or_as_a_whole(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_persons_are_fitted_and_sampled_by_rows_or_as_a_whole(call, tmp_path):
     rows = "\n".join(f"p{i % 400},{'xyz'[i % 3]}" for i in range(900))
     (tmp_path / "t.csv").write_text(f"who,kind\n{rows}\n")
     columns = "[[columns]]\nname = 'who'\n[[columns]]\nname = 'kind'\nkind = 'category'\ncategories = ['x', 'y', 'z']\n"
     (tmp_path / "s.toml").write_text(f"entity = 'who'\nmax_rows_per_entity = 3\n{columns}")
-    fit = ["fit", "t.csv", "-s", "s.toml", "-e", "3", "-m", "independent", "-o", "m.synth", "-q"]
-    assert run(fit) == 0
-    assert "-n" not in capsys.readouterr().out.split("next:")[1]
-    assert run(["sample", "m.synth", "-o", "a.csv", "--entities", "50", "-q"]) == 0
-    few = pd.read_csv("a.csv")
-    assert few["who"].nunique() == 50
-    assert f"{len(few)} rows" in capsys.readouterr().out
-    assert run(["sample", "m.synth", "-o", "b.csv", "-n", "70", "-q"]) == 0
-    assert len(pd.read_csv("b.csv")) == 70
-    assert run(["sample", "m.synth", "-o", "c.csv", "-c", "kind=x", "-q"]) == 2
-    assert "cannot be conditioned" in capsys.readouterr().err
-    assert run(["sample", "m.synth", "-o", "c.csv", "-c", "kind=x", "--entities", "3", "-q"]) == 2
+    made, drawn = tmp_path / "m.synth", tmp_path / "a.csv"
+    code, out, _ = call("fit", tmp_path / "t.csv", "-s", tmp_path / "s.toml", "-e", "3", "-m", "independent", "-o", made, "-q")
+    assert code == 0
+    assert "-n" not in out.split("next:")[1]
+    code, out, _ = call("sample", made, "-o", drawn, "--entities", "50", "-q")
+    few = pd.read_csv(drawn)
+    assert (code, few["who"].nunique()) == (0, 50)
+    assert f"{len(few)} rows" in out
+    assert call("sample", made, "-o", drawn, "-n", "70", "-q", "-f")[0] == 0
+    assert len(pd.read_csv(drawn)) == 70
+    code, _, err = call("sample", made, "-o", tmp_path / "c.csv", "-c", "kind=x", "-q")
+    assert (code, "cannot be conditioned" in err) == (2, True)
+    assert call("sample", made, "-o", tmp_path / "c.csv", "-c", "kind=x", "--entities", "3", "-q")[0] == 2
     assert not (tmp_path / "c.csv").exists()
