@@ -96,6 +96,11 @@ PANELS: Mapping[str, Panel] = MappingProxyType(
             "Cells that break the schema",
             "A share below 1 is a column with cells that are unreadable, missing though they must not be, or out of range.",
         ),
+        "Baseline without privacy": Panel(
+            "utility",
+            "A generator without noise: NOT PRIVATE",
+            "What a generator fitted to the real rows without any protection scores: the gap to it is the price of privacy.",
+        ),
         "Utility": Panel(
             "utility",
             "Prediction on real rows",

@@ -18,6 +18,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluation.attacks.bounds import FPRS, Bound, bound_of
+from evaluation.baselines.generators import is_marked
 from evaluation.paid import Grouping, Paid, check_delta, measure
 from evaluation.scores import Score, to_plain
 from synth.errors import InputError
@@ -125,9 +126,14 @@ def publish(
         seed: Of the model; never of the noise.
 
     Raises:
-        InputError: No such ledger or target, a header that differs from the release's, or an unusable budget.
+        InputError: Rows of a non-private baseline, no such ledger or target, a header that differs from the release's, or an
+            unusable budget.
         RefusedError: The budget does not carry it.
     """
+    if is_marked(synthetic):
+        raise InputError(
+            "these rows are NOT PRIVATE: they come from a baseline without noise, and no report on them is published"
+        )
     if not ledger.is_file():
         raise InputError(f"there is no ledger {str(ledger)!r}; name the one that fit wrote with --ledger")
     if release.persons is not None:

@@ -58,6 +58,10 @@ def evaluate(
     seed: Annotated[int, typer.Option("--seed", help="Of subsampling and classifiers.")] = 0,
     delimiter: Annotated[str | None, typer.Option("--delimiter", help="Of the real text files.")] = None,
     encoding: Annotated[str, typer.Option("--encoding", help="Of the real text files.")] = "utf-8",
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="Also score a generator without noise (NOT PRIVATE): trees, net or independent."),
+    ] = None,
     policy: Annotated[
         str | None, typer.Option("--policy", help="Release gate (TOML); exit code 3 where it is not met.")
     ] = None,
@@ -87,6 +91,10 @@ def evaluate(
     from synth.release import check_writable, load
 
     check_writable(Path(output), force=force)
+    if baseline is not None:
+        from evaluation.baselines.generators import make_baseline
+
+        make_baseline(baseline)
     frames = {name: read_table(path, delimiter=delimiter, encoding=encoding) for name, path in
               (("real", real), ("holdout", holdout)) if path is not None}  # fmt: skip
     frames["synthetic"] = read_table(synthetic)
@@ -94,8 +102,8 @@ def evaluate(
     if publish is not None:
         if release is None:
             raise InputError("--publish needs the release's own domain and receipt; name it with --model")
-        if policy is not None or schema is not None or holdout is not None:
-            raise InputError("--publish goes without --policy, --schema and --holdout: none of them is paid for")
+        if not policy is schema is holdout is baseline is None:
+            raise InputError("--publish goes without --policy, --schema, --holdout and --baseline: none of them is paid for")
         book = ledger_of(model, ledger, "a published report")
         with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=publish) as progress:
             paid = publish_report(
@@ -110,6 +118,7 @@ def evaluate(
         report, verdict = write_report(
             frames, facts, release, target, Path(output),
             groups=tuple(group or ()), max_rows=max_rows, seed=seed, force=force, progress=progress, asked=asked,
+            baseline=baseline,
         )  # fmt: skip
     if as_json:
         print_json(report.to_json())
@@ -153,6 +162,7 @@ def write_report(
     force: bool,
     progress: Reporter,
     asked: Asked | None = None,
+    baseline: str | None = None,
 ) -> tuple[Any, Any]:
     """Evaluate and write the page; also what ``synth demo`` does. Gives the report and the verdict, if one was asked for."""
     from evaluation import evaluate as run
@@ -169,6 +179,15 @@ def write_report(
         frames["real"], frames.get("holdout"), frames["synthetic"], facts,
         target=target, groups=groups, max_rows=max_rows, seed=seed, card=card, measured=measured, progress=progress.phase,
     )  # fmt: skip
+    if baseline is not None:
+        from evaluation.baselines.compare import score_baseline, with_baseline
+
+        progress.phase("a baseline without privacy")
+        found = score_baseline(
+            frames["real"], frames.get("holdout"), facts, baseline,
+            target=target, groups=groups, max_rows=max_rows, seed=seed,
+        )  # fmt: skip
+        report = with_baseline(report, found, baseline)
     report, verdict = add_verdict(report, asked)
     with atomic_path(output, force=force) as temporary:
         temporary.write_text(report.to_html(), encoding="utf-8")

@@ -134,3 +134,17 @@ def test_demo_in_small(call, tmp_path, monkeypatch):
     assert (tmp_path / "a demo" / "card.html").read_text().startswith("<!")
     code, _, err = call("demo", "-o", tmp_path / "a demo", "-m", "independent", "-q")
     assert code == 0, err
+
+
+def test_a_baseline_is_named_before_anything_is_computed_and_never_published(call, place, model, tmp_path):
+    rows = ("--real", place / "t.csv", "--synthetic", place / "t.csv", "-m", model, "-o", tmp_path / "r.html", "-q")
+    code, _, err = call("evaluate", *rows, "--baseline", "gan")
+    assert code == 2
+    assert "none of them is private" in err
+    code, _, err = call("evaluate", *rows, "--baseline", "trees", "--publish", "1")
+    assert code == 2
+    assert "--baseline" in err
+    assert not (tmp_path / "r.html").exists()
+    code, _, err = call("evaluate", *rows, "--baseline", "trees", "--max-rows", 100)
+    assert code == 0, err
+    assert "NOT PRIVATE" in (tmp_path / "r.html").read_text()
