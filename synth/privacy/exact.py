@@ -49,6 +49,7 @@ _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
 
+HASH = np.uint64(0x9E3779B97F4A7C15)  # spreads the bits of numbers evenly (Knuth)
 GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
 LOWEST_POWER, HIGHEST_POWER = -20, 62
 FIRST_YEAR, LAST_YEAR = 1800, 2200
@@ -129,19 +130,24 @@ def exact_value_counts(chunks: Iterable[tuple[TextArray, IntArray, Weights]]) ->
     return names, np.array([counts[name] for name in names], dtype=np.int64)
 
 
-def exact_number_counts(chunks: Iterable[tuple[FloatArray, Weights]], low: float, step: float) -> tuple[list[float], IntArray]:
+def exact_number_counts(
+    chunks: Iterable[tuple[FloatArray, Weights]], low: float, step: float, part: tuple[int, int] = (0, 1)
+) -> tuple[list[float], IntArray]:
     """Distinct numbers, in order, and how many rows hold each; missing ones and rows of no weight are not counted.
 
     Args:
         chunks: Inside the bounds, shape (n,) each, and the rows' weights.
         low: Lower bound.
         step: Grid that values are moved onto; 0 for floats, which are taken as they are.
+        part: Which of how many parts of the possible values, cut by a fixed hash; bounds the memory for one part.
     """
     found: tuple[FloatArray, IntArray] = np.empty(0), np.empty(0, dtype=np.int64)
     for values, weights in chunks:
+        places = (np.rint((values - low) / step) if step else values) + 0.0  # -0 and 0 are one value
         there = ~np.isnan(values) if weights is None else ~np.isnan(values) & (weights > 0)
-        known = values[there] + 0.0  # -0 and 0 are one value
-        one, at = np.unique(np.rint((known - low) / step) if step else known, return_inverse=True)
+        if part[1] > 1:
+            there &= (places.view(np.uint64) * HASH >> np.uint64(40)) % np.uint64(part[1]) == part[0]
+        one, at = np.unique(places[there], return_inverse=True)
         counts = exact_counts(at, len(one), among(weights, there))
         both, place = np.unique(np.concatenate([found[0], one]), return_inverse=True)
         whole = np.zeros(len(both), dtype=np.int64)

@@ -29,6 +29,7 @@ from synth.privacy.vault import Measurement, PrivateTable
 from synth.schema import Column, Schema
 from synth.table import CodeArray
 
+DISTINCT = 1 << 22  # numbers that are told apart at a time
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
@@ -101,8 +102,13 @@ class PrivateFrame(Sealed):
     def named_numbers(self, column: Column, axis: Axis, *, sigma: float, delta: float) -> dict[float, float]:
         """Single numbers that enough units share, in increasing order, with noisy counts (partition selection)."""
         threshold = self._charge_selection("single values", (column.name,), sigma, delta)
-        values, exact_counts = exact.exact_number_counts(self._values(column, axis), axis.low, axis.step)
-        return self._named(values, exact_counts, sigma, threshold)
+        named: dict[float, float] = {}
+        parts = math.ceil(max(sum(self.__rows.exact_sizes()), 1) / DISTINCT)
+        for part in range(parts):
+            chunks = self._values(column, axis)
+            values, exact_counts = exact.exact_number_counts(chunks, axis.low, axis.step, (part, parts))
+            named |= self._named(values, exact_counts, sigma, threshold)
+        return dict(sorted(named.items()))
 
     def _charge_selection(self, what: str, target: tuple[str, ...], sigma: float, delta: float) -> int:
         """Threshold on the grid of the weights; on the ledger it stands in units."""

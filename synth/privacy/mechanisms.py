@@ -112,8 +112,9 @@ def named_values(
         entropy: Source of secret bytes.
     """
     noisy = noisy_counts(exact_counts, sigma=sigma, entropy=entropy)
-    kept = sorted((value, int(count)) for value, count in zip(values, noisy, strict=True) if count > threshold)
-    return dict(kept)
+    if len(noisy) != len(values):
+        raise AccountingError("every value has one count")
+    return dict(sorted((values[int(i)], int(noisy[i])) for i in np.flatnonzero(noisy > threshold)))
 
 
 def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fraction, epsilon: float, entropy: Entropy) -> int:

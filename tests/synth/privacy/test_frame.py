@@ -12,6 +12,7 @@ from synth.encoding.codec import Codec
 from synth.encoding.hierarchy import level_sizes
 from synth.encoding.rounding import units_of
 from synth.errors import AccountingError, RefusedError
+from synth.privacy import frame
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
@@ -163,6 +164,15 @@ def test_named_numbers_are_those_of_many_rows_on_the_grid(keystream):
     assert list(named) == [0.0, 700.0, 5000.0]
     assert np.abs(np.array(list(named.values())) - [600, 910, 500]).max() < 8 * 6
     assert (book.events[0].delta, book.events[0].target, book.events[0].what) == (1e-6, ("n",), "single values")
+
+
+def test_numbers_are_told_apart_in_parts_where_they_may_be_many(keystream, monkeypatch):
+    monkeypatch.setattr(frame, "DISTINCT", 100)
+    rows = pd.DataFrame({"n": [-7, 12, 700] * 300 + list(range(900, 1000)), "c": "u"})
+    book = Ledger(Budget(epsilon=5.0, delta=1e-5))
+    named = frame_of(rows, book, keystream(4)).named_numbers(WIDE, make_axis(WIDE, (-5000, 5000)), sigma=8.0, delta=1e-6)
+    assert list(named) == [-7.0, 12.0, 700.0]
+    assert len(book.events) == 1
 
 
 def test_rows_at_single_values_are_not_counted_again(keystream):

@@ -151,3 +151,8 @@ def test_a_choice_without_a_sound_epsilon_is_refused(epsilon, script):
 def test_a_choice_without_options_exact_scores_or_sensitivity_is_refused(scores, sensitivity, script):
     with pytest.raises(AccountingError):
         exponential_choice(scores, sensitivity=sensitivity, epsilon=1.0, entropy=script())
+
+
+def test_a_value_without_a_count_is_refused(keystream):
+    with pytest.raises(AccountingError, match="one count"):
+        named_values(["a", "b"], np.array([3]), sigma=1.0, threshold=1, entropy=keystream("short"))
