@@ -300,8 +300,8 @@ def test_counts_of_numbers_do_not_depend_on_where_the_rows_are_cut(values, cuts,
 @given(st.lists(st.integers(-50, 50), max_size=30), st.sampled_from([0.0, 1.0]))
 def test_parts_of_the_numbers_hold_each_value_once(values, step):
     values = np.array(values, dtype=float)
-    whole = dict(zip(*exact_number_counts([values], -50.0, step), strict=True))
-    parts = [dict(zip(*exact_number_counts([values], -50.0, step, (k, 3)), strict=True)) for k in range(3)]
+    whole = dict(zip(*exact_number_counts([(values, None)], -50.0, step), strict=True))
+    parts = [dict(zip(*exact_number_counts([(values, None)], -50.0, step, (k, 3)), strict=True)) for k in range(3)]
     assert sum(map(len, parts)) == len(whole)
     assert {v: c for part in parts for v, c in part.items()} == whole
 
