@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from synth.errors import SchemaError
 from synth.kinds import DAY_SECONDS, GRANULARITIES, Kind, Outside, zone_of
@@ -179,7 +179,7 @@ def _bound(value: float | str, column: Column) -> float:
 
 def _is_format(pattern: str) -> bool:
     try:
-        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6).strftime(pattern), pattern)
+        datetime.strptime(datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC).strftime(pattern), pattern)
     except ValueError:
         return False
     return "%" in pattern

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth.encoding.codec import Codec, typed
+from synth.encoding.codec import Codec
+from synth.encoding.present import typed
 from synth.encoding.regenerate import NewKeys, Regeneration
 from synth.persons import draw_persons
 from synth.schema import Schema

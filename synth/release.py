@@ -110,7 +110,7 @@ class Release:
                 paid number.
 
         Returns:
-            A frame with the schema's columns and dtypes.
+            A frame with the schema's columns and dtypes, and the index that the table had where it had names.
 
         Raises:
             InputError: A number is negative, or there are no persons to count.
@@ -123,8 +123,9 @@ class Release:
             if self.persons is not None:
                 return no_persons(self.codec, self.persons)
             none = np.empty((0, len(self.codec.columns)), dtype=np.int32)
-            return self._decoded(none, np.random.default_rng(0), Regeneration(self.schema, np.random.SeedSequence(0)), 0)
-        return pd.concat(blocks, ignore_index=True)
+            blocks = [self._decoded(none, np.random.default_rng(0), Regeneration(self.schema, np.random.SeedSequence(0)), 0)]
+        rows = pd.concat(blocks, ignore_index=True)
+        return rows.set_index(list(self.schema.index_columns)) if self.schema.index_columns else rows
 
     def sample_blocks(
         self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None

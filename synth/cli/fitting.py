@@ -175,7 +175,8 @@ def make_noise_key(path: Annotated[str, typer.Argument(help="The file to make; o
 def sample(
     model: Annotated[str, typer.Argument(help="A model.synth.")],
     rows: Annotated[int | None, typer.Option("--rows", "-n", help="How many; by default about as many as were fitted.")] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help=".csv, .tsv (also .gz) or .parquet.")] = "synthetic.csv",
+    output: Annotated[str, typer.Option("--output", "-o", help="A file (.csv, .parquet, ...) or a URL.")] = "synthetic.csv",
+    table: Annotated[str | None, typer.Option("--table", help="In a database (default synthetic).")] = None,
     entities: Annotated[
         int | None,
         typer.Option("--entities", help="How many persons, all rows of each, where the schema named an entity."),
@@ -202,8 +203,11 @@ def sample(
 
     Example: synth sample model.synth -n 500 -c "sex=Female" -c "age>=65" -o older.csv
 
+    Example: synth sample model.synth -o sqlite:///clinic.db --table synthetic
+
     Example: synth sample model.synth --datasets 5 --seed 7 -o synthetic.csv
     """
+    from synth.reading.database import shown as shown_place
     from synth.release import BLOCK, dataset_seeds, load
 
     if datasets is not None and not 1 <= datasets <= MAX_DATASETS:
@@ -221,8 +225,9 @@ def sample(
         asked = rows if release.persons is not None or entities is not None else total
         drawn = [_drawn(release, asked, one, conditions or (), balance, entities) for one in seeds]
         tables = [_counted(blocks, progress, worth, lengths) for blocks in drawn]
-        written = _write_tables(tables, release, Path(output), apart=datasets is not None, force=force)
+        written = _write_tables(tables, release, output, table, apart=datasets is not None, force=force)
     total = sum(lengths) // len(seeds)
+    output = shown_place(output)
     facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
     if datasets is not None:
         facts["outputs"] = [str(path) for path in written]
@@ -258,20 +263,26 @@ def _drawn(
     yield from release.condition_blocks(asked, seed=seed, mixed=True)
 
 
-def _write_tables(tables: Sequence[Iterator[Any]], release: Any, target: Path, *, apart: bool, force: bool) -> list[Path]:
+def _write_tables(
+    tables: Sequence[Iterator[Any]], release: Any, output: str, table: str | None, *, apart: bool, force: bool
+) -> list[Path]:
     """All tables or none: several are written beside their places and moved there at the end."""
+    from synth.reading.database import is_url
     from synth.release import check_writable
     from synth.writer import numbered, write_rows
 
+    target = Path(output)
     if not apart:
-        write_rows(tables[0], release, target, force=force)
+        write_rows(tables[0], release, output, force=force, table=table)
         return [target]
+    if table is not None or is_url(output):
+        raise InputError("--datasets writes files; name one with --output")
     places = [numbered(target, number) for number in range(1, len(tables) + 1)]
     for place in places:
         check_writable(place, force=force)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        for table, place in zip(tables, places, strict=True):
-            write_rows(table, release, Path(folder) / place.name, force=False)
+        for rows, place in zip(tables, places, strict=True):
+            write_rows(rows, release, Path(folder) / place.name, force=False)
         for place in places:
             (Path(folder) / place.name).replace(place)
     return places

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synth.schema import Column, Kind, Outside
+from synth.kinds import DAY_SECONDS
+from synth.schema import Column, Outside
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 FINE_CELLS = 1024
 LINEAR_SHARE = 1e-4  # below this share of the largest bound the axis is linear, above it logarithmic (asinh)
-DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def make_axis(column: Column, bounds: tuple[float, float], cells: int = FINE_CEL
         edges = np.array([min(low - 0.5, np.nextafter(low, -np.inf)), max(low + 0.5, np.nextafter(low, np.inf))])
     elif values is not None and values <= cells:
         edges = low + step * (np.arange(values + 1) - 0.5)
-    elif column.kind is Kind.DATETIME:
+    elif column.kind is not None and column.kind.is_temporal:
         edges = np.linspace(low, high, cells + 1)
     else:
         scale = max(abs(low), abs(high)) * LINEAR_SHARE
@@ -86,19 +86,9 @@ def make_axis(column: Column, bounds: tuple[float, float], cells: int = FINE_CEL
 
 
 def _step(column: Column, low: float, high: float) -> float:
-    if column.kind is Kind.INTEGER:
+    if column.grid == DAY_SECONDS and (low % DAY_SECONDS or high % DAY_SECONDS):
         return 1.0
-    if column.kind is Kind.DECIMAL and column.precision is not None:
-        return float(10.0**-column.precision)
-    if column.kind is Kind.DATETIME:
-        return DAY if low % DAY == 0 and high % DAY == 0 and _dates_only(column) else 1.0
-    return 0.0
-
-
-def _dates_only(column: Column) -> bool:
-    if column.format is not None:
-        return not any(f"%{c}" in column.format for c in "HIMSfpXcsT")
-    return column.bounds is not None and all(len(str(b)) == 10 for b in column.bounds)
+    return column.grid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,7 +76,7 @@ class CategoryCodec:
 
 def closed_codec(column: Column) -> CategoryCodec:
     """Codec of a boolean, an ordinal or a closed category."""
-    categories = BOOLEAN_TEXTS if column.kind is Kind.BOOLEAN else (column.categories or ())
+    categories = BOOLEAN_TEXTS if column.kind is Kind.BOOLEAN else (column.categories or ())  # however they are spelled
     return CategoryCodec(column=column, categories=categories, other=column.policy is Outside.OTHER, missing=column.nullable)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from synth.encoding.category import CategoryCodec
+from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.numeric import NumericCodec
+from synth.encoding.present import typed
 from synth.encoding.reshape import backward
 from synth.encoding.values import TextArray, booleans, distinct, numbers, texts
 from synth.encoding.within import Within
@@ -74,13 +75,18 @@ class Codec:
             cells[name] = np.where(pd.isna(given), cells[name], given)
         if self.schema.constraints:
             cells = backward(self.schema, cells)
-        learnt = pd.DataFrame({name: typed(pd.Series(values), self.schema[name]) for name, values in cells.items()})
+        learnt = pd.DataFrame({n: typed(values, self.schema[n], self._named(n)) for n, values in cells.items()})
         return self.with_fresh(learnt, fresh or {})
 
     def with_fresh(self, rows: pd.DataFrame, fresh: Mapping[str, npt.NDArray[np.object_]]) -> pd.DataFrame:
         """Rows of learnt columns with values made anew put in, columns in schema order."""
-        made = {name: typed(pd.Series(values), self.schema[name]) for name, values in fresh.items()}
+        made = {name: typed(values, self.schema[name]) for name, values in fresh.items()}
         return pd.DataFrame({n: made[n] if n in made else rows[n] for n in self.schema.names if n in made or n in rows})
+
+    def _named(self, name: str) -> tuple[str, ...]:
+        """All texts that a column may hold, where they are few."""
+        codec = next((c for c in self.columns if c.column.name == name), None)
+        return (*codec.categories, *([OTHER] if codec.other else [])) if isinstance(codec, CategoryCodec) else ()
 
     def to_list(self) -> list[dict[str, Any]]:
         """Plain types."""
@@ -124,23 +130,6 @@ def category_cells(series: pd.Series, column: Column, missing: tuple[str, ...]) 
 def category_texts(series: pd.Series, column: Column, missing: tuple[str, ...]) -> Any:
     """Texts of a categorical column; booleans become ``"True"`` and ``"False"``."""
     if column.kind is Kind.BOOLEAN:
-        flags = booleans(series, missing)
+        flags = booleans(series, missing, column.categories)
         return np.array([None if f != f else ("True" if f else "False") for f in flags], dtype=object)
     return texts(series, missing)
-
-
-def typed(series: pd.Series, column: Column) -> pd.Series:
-    """Decoded cells with the dtype of the column's kind."""
-    kind = column.kind
-    if kind is Kind.INTEGER:
-        whole = series.round()
-        return whole.astype("Int64") if column.nullable else whole.astype("int64")
-    if kind is Kind.BOOLEAN:
-        flags = series.map({"True": True, "False": False})
-        return flags.astype("boolean") if column.nullable else flags.astype("bool")
-    if kind is Kind.DATETIME:
-        stamps = pd.to_datetime(series, unit="s").dt.round("1s")
-        return stamps if column.format is None else stamps.dt.strftime(column.format).astype(object)
-    if kind is not None and kind.is_numeric:
-        return series.astype("float64")
-    return series.astype(object)

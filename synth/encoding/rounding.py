@@ -64,7 +64,7 @@ def units_of(column: Column, axis: Axis) -> Units | None:
     """Units that are tried; ``None`` for floats, for dates, and where every grid value has a cell of its own."""
     if not axis.wide or not axis.step:
         return None
-    if column.kind is Kind.DATETIME:
+    if column.kind is not None and column.kind.is_temporal:
         return Units(steps=CLOCK, nines=86_400) if axis.step == 1 else None
     largest = max(abs(axis.low), abs(axis.high)) / axis.step
     steps = [1]

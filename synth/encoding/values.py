@@ -7,13 +7,14 @@ everything counted afterwards at one row. Nothing here raises because of a value
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from synth.encoding.temporal import plain_stamp, plain_stamps, seconds, spell_stamp
 from synth.errors import InputError
 from synth.schema import Column, Kind, Schema
 
@@ -24,7 +25,7 @@ IntArray = npt.NDArray[np.int64]
 TRUE_TEXTS = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 FALSE_TEXTS = frozenset({"false", "f", "no", "n", "0", "0.0"})
 BOOLEAN_NUMBERS: dict[str | None, float] = {"True": 1.0, "False": 0.0}
-CLOCK_WORDS = frozenset({"now", "today"})  # pandas would read the present time
+GROUPING = str.maketrans({",": ".", ".": None, " ": None, "\u00a0": None, "\u202f": None, "'": None})
 
 
 def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
@@ -41,7 +42,7 @@ def texts(series: pd.Series, missing: Sequence[str]) -> TextArray:
         return _per_category(series, lambda values: texts(values, missing), None)
     gone = frozenset(missing)
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        return np.array([_spell_stamp(stamp) for stamp in _plain_stamps(series)], dtype=object)
+        return np.array([spell_stamp(stamp) for stamp in plain_stamps(series)], dtype=object)
     known: dict[str, str | None] = {}
     out = np.empty(len(series), dtype=object)
     for i, cell in enumerate(series.astype(object)):
@@ -61,39 +62,17 @@ def _spell(cell: Any) -> str | None:
         return None
     try:
         if isinstance(cell, date):
-            return _spell_stamp(_plain_stamp(cell))
+            return spell_stamp(plain_stamp(cell))
         if isinstance(cell, float | np.floating):
             value = float(cell)
             if value != value:
                 return None
             return str(int(value)) if abs(value) < 2**53 and value == int(value) else repr(value)
+        if isinstance(cell, timedelta | np.timedelta64):
+            return None if cell is pd.NaT else str(pd.Timedelta(cell))
         return None if cell is pd.NA or cell is pd.NaT else str(cell).partition("\0")[0].strip()
     except (ValueError, ArithmeticError, TypeError):
         return None
-
-
-def _plain_stamps(series: pd.Series) -> npt.NDArray[np.datetime64]:
-    """A datetime column in UTC without a zone, microseconds."""
-    if series.dt.tz is not None:
-        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
-    return series.to_numpy().astype("datetime64[us]")
-
-
-def _plain_stamp(cell: date) -> np.datetime64:
-    """One date or datetime in UTC without a zone, microseconds; NaT where it is none."""
-    if cell != cell:
-        return np.datetime64("NaT", "us")
-    if isinstance(cell, datetime) and cell.tzinfo is not None:
-        cell = cell.astimezone(UTC).replace(tzinfo=None)
-    return np.datetime64(cell.isoformat(), "us")
-
-
-def _spell_stamp(stamp: np.datetime64) -> str | None:
-    """``2020-01-31`` at midnight, else ``2020-01-31 12:00:00``, with microseconds where there are any."""
-    if np.isnat(stamp):
-        return None
-    day, _, clock = str(np.datetime_as_string(stamp, unit="us")).partition("T")
-    return day if clock == "00:00:00.000000" else f"{day} {clock.removesuffix('.000000')}"
 
 
 def _number(text: str | None) -> float:
@@ -106,6 +85,11 @@ def _number(text: str | None) -> float:
         return float(text)
     except ValueError:
         return np.nan
+
+
+def _comma_number(text: str | None) -> float:
+    """The same where 1.234,56 is written; points, spaces and apostrophes group digits."""
+    return _number(None if text is None else text.translate(GROUPING))
 
 
 def _per_category(series: pd.Series, read: Callable[[pd.Series], npt.NDArray[Any]], gap: Any) -> npt.NDArray[Any]:
@@ -135,7 +119,7 @@ def distinct(series: pd.Series) -> tuple[pd.Series, IntArray]:
 
 
 def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatArray:
-    """Cells as numbers, NaN where missing or unreadable; +-inf stay, to be clipped. Datetimes in seconds since 1970.
+    """Cells as numbers, NaN where missing or unreadable; +-inf stay, to be clipped. Temporal kinds in seconds.
 
     Args:
         series: Raw cells, shape (n,).
@@ -147,36 +131,22 @@ def numbers(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatA
     """
     if isinstance(series.dtype, pd.CategoricalDtype):
         return np.asarray(_per_category(series, lambda values: numbers(values, column, missing), np.nan), dtype=np.float64)
-    if column.kind is Kind.DATETIME:
-        return _seconds(series, column, missing)
+    if column.kind is not None and column.kind.is_temporal:
+        return seconds(series, texts(series, missing), column)
     if pd.api.types.is_numeric_dtype(series.dtype):
         return np.asarray(series.to_numpy(dtype=np.float64, na_value=np.nan, copy=True), dtype=np.float64)
-    return np.array([_number(text) for text in texts(series, missing)], dtype=np.float64)
+    read = _comma_number if column.decimal_mark == "," else _number
+    return np.array([read(text) for text in texts(series, missing)], dtype=np.float64)
 
 
-def _seconds(series: pd.Series, column: Column, missing: Sequence[str]) -> FloatArray:
-    if pd.api.types.is_datetime64_any_dtype(series.dtype):
-        stamps = _plain_stamps(series)
-    else:
-        cells = [None if text is not None and text.lower() in CLOCK_WORDS else text for text in texts(series, missing)]
-        read = pd.to_datetime(
-            pd.Series(cells, dtype=object), format=column.format or "ISO8601", errors="coerce", utc=True, cache=False
-        )
-        stamps = _plain_stamps(read)
-        for i, cell in enumerate(series.astype(object)):  # dates that are no texts need no format
-            if isinstance(cell, date):
-                stamps[i] = _plain_stamp(cell)
-    out = stamps.astype(np.int64) / 1e6
-    out[np.isnat(stamps)] = np.nan
-    return np.asarray(out, dtype=np.float64)
+def booleans(series: pd.Series, missing: Sequence[str], spelled: Sequence[str] | None = None) -> FloatArray:
+    """Cells as 1.0 (true), 0.0 (false) or NaN (missing or unreadable), shape (n,); ``spelled`` are texts for false and true."""
+    return np.array([_flag(text, spelled) for text in texts(series, missing)], dtype=np.float64)
 
 
-def booleans(series: pd.Series, missing: Sequence[str]) -> FloatArray:
-    """Cells as 1.0 (true), 0.0 (false) or NaN (missing or unreadable), shape (n,)."""
-    return np.array([_flag(text) for text in texts(series, missing)], dtype=np.float64)
-
-
-def _flag(text: str | None) -> float:
+def _flag(text: str | None, spelled: Sequence[str] | None = None) -> float:
+    if spelled is not None and text in spelled:
+        return float(spelled.index(text))
     lowered = "" if text is None else text.lower()
     return 1.0 if lowered in TRUE_TEXTS else 0.0 if lowered in FALSE_TEXTS else np.nan
 
@@ -226,7 +196,7 @@ def conform(frame: pd.DataFrame, schema: Schema, what: str = "the data") -> pd.D
                 values = np.round(values, column.precision)
             out[column.name] = values
         elif column.kind is Kind.BOOLEAN:
-            flags = booleans(series, schema.missing)
+            flags = booleans(series, schema.missing, column.categories)
             out[column.name] = np.array([None if f != f else ("True" if f else "False") for f in flags], dtype=object)
         else:
             out[column.name] = texts(series, schema.missing)

@@ -20,7 +20,7 @@ from synth.privacy.sealed import Sealed
 from synth.schema import Column
 
 FloatArray = npt.NDArray[np.float64]
-Parse = tuple[str, str | None, str | None]  # all that the numbers of a column depend on: its name, kind and format
+Parse = tuple[str | None, ...]  # all that the numbers of a column depend on
 
 
 class Rows(Protocol):
@@ -45,7 +45,7 @@ class Rows(Protocol):
 
 
 def _parse(column: Column) -> Parse:
-    return column.name, column.kind, column.format
+    return column.name, column.kind, column.format, column.timezone, column.dtype, column.decimal_mark
 
 
 class MemoryRows(Sealed):

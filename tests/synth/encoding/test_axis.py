@@ -38,7 +38,7 @@ def test_axis_is_increasing_covers_the_bounds_and_is_public(column, low, width):
         (Column(name="d", kind=Kind.DATETIME, bounds=("2020-01-01", "2020-12-31")), None, 86_400),
         (Column(name="d", kind=Kind.DATETIME, bounds=("2020-01-01T00:00:00", "2020-12-31")), None, 1),
         (Column(name="d", kind=Kind.DATETIME, format="%Y-%m-%d", bounds=("1900-01-01", "2020-12-31")), None, 86_400),
-        (Column(name="d", kind=Kind.DATETIME, format="%H:%M", bounds=("2020-01-01", "2020-01-02")), None, 1),
+        (Column(name="d", kind=Kind.DATETIME, format="%H:%M", bounds=("2020-01-01", "2020-01-02")), None, 60),
         (Column(name="x", kind=Kind.FLOAT), (0.0, 1.0), 0),
         (Column(name="x", kind=Kind.DECIMAL, precision=1), (0.0, 1.0), 0.1),
     ],

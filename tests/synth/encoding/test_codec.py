@@ -1,15 +1,13 @@
 """Column codecs together: types of decoded frames, plain types and refusals."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from synth.encoding.axis import make_axis
 from synth.encoding.category import closed_codec
-from synth.encoding.codec import Codec, typed
+from synth.encoding.codec import Codec
 from synth.encoding.numeric import NumericCodec
 from synth.errors import ArtifactError
-from synth.schema import Column, Kind
 
 
 @pytest.fixture
@@ -54,18 +52,3 @@ def test_plain_types_round_trip(codec, declared):
     for bad in (codec.to_list()[1:], [{"codec": "evil"}] * 7):
         with pytest.raises(ArtifactError, match="do not match"):
             Codec.from_list(declared, bad)
-
-
-@pytest.mark.parametrize(
-    ("column", "cells", "wanted"),
-    [
-        (Column(name="x", kind=Kind.INTEGER, nullable=False), [1.0, 2.0], "int64"),
-        (Column(name="x", kind=Kind.BOOLEAN, nullable=False), ["True", "False"], "bool"),
-        (Column(name="x", kind=Kind.DATETIME, format="%d.%m.%Y"), [0.0, np.nan], "object"),
-    ],
-)
-def test_types_of_columns_without_gaps_and_with_formats(column, cells, wanted):
-    out = typed(pd.Series(cells), column)
-    assert str(out.dtype) == wanted
-    if wanted == "object":
-        assert out[0] == "01.01.1970"

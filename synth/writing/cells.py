@@ -1,0 +1,57 @@
+"""Blocks of synthetic rows as cells that every format starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import pandas as pd
+import pyarrow as pa
+
+from synth.encoding.codec import category_texts
+from synth.encoding.present import Cells, arrow_array, arrow_type
+from synth.encoding.values import numbers
+from synth.schema import Column, Schema
+
+Block = dict[str, Cells]
+
+
+def block_cells(frame: pd.DataFrame, schema: Schema) -> Block:
+    """Numbers or texts of each column of a sampled block."""
+    return {c.name: _cells(frame[c.name], c) for c in schema.columns}
+
+
+def _cells(series: pd.Series, column: Column) -> Cells:
+    if column.kind is not None and column.kind.is_numeric:
+        return numbers(series, column, ())
+    texts: Cells = category_texts(series, column, ())
+    return texts
+
+
+def arrow_header(schema: Schema) -> pa.Schema:
+    """Names and types of a release; with the index, as pandas reads it."""
+    fields = [pa.field(c.name, arrow_type(c), nullable=c.nullable or _loose(c)) for c in schema.columns]
+    header = pa.schema(fields)
+    if not schema.index_columns:
+        return header
+    empty = header.empty_table().to_pandas().set_index(list(schema.index_columns))
+    metadata = pa.Schema.from_pandas(empty).metadata
+    return header.with_metadata({b"pandas": metadata[b"pandas"]})
+
+
+def _loose(column: Column) -> bool:
+    """Whether a column that is declared full may still hold a gap, as a category without values does."""
+    return column.kind is None or not (column.kind.is_numeric or column.kind.is_regenerated)
+
+
+def arrow_batches(blocks: Iterable[Block], schema: Schema, header: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Blocks in the types of a header; dictionaries keep one order over all blocks."""
+    seen: dict[str, list[str]] = {}
+    for block in blocks:
+        arrays = []
+        for column in schema.columns:
+            cells, named = block[column.name], tuple(seen.get(column.name, ()))
+            if pa.types.is_dictionary(header.field(column.name).type) and cells.dtype == object:
+                found = dict.fromkeys([*named, *(column.categories or ()), *(c for c in cells if c is not None)])
+                seen[column.name], named = list(found), tuple(found)
+            arrays.append(arrow_array(cells, column, named).cast(header.field(column.name).type))
+        yield pa.RecordBatch.from_arrays(arrays, schema=header)

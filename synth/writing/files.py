@@ -1,0 +1,112 @@
+"""One file from blocks of rows: text, JSON lines, Parquet, Arrow, workbooks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from synth.encoding.present import Cells, as_texts
+from synth.reading import columnar, excel, jsonlines
+from synth.reading.compression import SUFFIXES as PACKED
+from synth.reading.compression import create_compressed, split_suffixes
+from synth.reading.text import DELIMITERS
+from synth.schema import Column, Kind, Schema
+from synth.writing.cells import Block, arrow_batches, arrow_header
+
+Write = Callable[[Iterable[Block], Schema, Path], None]
+
+SUFFIXES = (
+    *(s + p for s in DELIMITERS for p in ("", *PACKED)), *(s + p for s in (".jsonl", ".ndjson") for p in ("", *PACKED)),
+    *columnar.PARQUET, *columnar.ARROW, ".xlsx",
+)  # fmt: skip
+SHOWN = ".csv, .tsv, .jsonl (also .gz, .bz2, .xz, .zst), .parquet, .feather, .arrow, .xlsx"
+
+
+def writer_of(name: str) -> Write | None:
+    """How a file of that name is written; ``None`` for no known format."""
+    suffix, packed = split_suffixes(name)
+    if suffix + packed not in SUFFIXES:
+        return None
+    if suffix in DELIMITERS:
+        return lambda blocks, schema, path: write_text(blocks, schema, path, DELIMITERS[suffix], packed)
+    if suffix in jsonlines.SUFFIXES:
+        return lambda blocks, schema, path: write_jsonlines(blocks, schema, path, packed)
+    if suffix in columnar.PARQUET:
+        return write_parquet
+    return write_excel if suffix in excel.SUFFIXES else write_arrow
+
+
+def write_text(blocks: Iterable[Block], schema: Schema, path: Path, delimiter: str, packed: str) -> None:
+    """Texts between delimiters, quoted where they must be; a gap is the first text that means "missing"."""
+    gap = schema.missing[0] if schema.missing else ""
+    with create_compressed(path, packed) as raw:
+        raw.write(_lines([schema.names], delimiter))
+        for block in blocks:
+            columns = [as_texts(block[c.name], c) for c in schema.columns]
+            filled = [np.where(np.equal(cells, None), gap, cells) for cells in columns]  # type: ignore[call-overload]
+            raw.write(_lines(zip(*filled, strict=True), delimiter))
+
+
+def _lines(rows: Iterable[Iterable[Any]], delimiter: str) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def write_jsonlines(blocks: Iterable[Block], schema: Schema, path: Path, packed: str) -> None:
+    """An object per line; numbers with the digits that the column has."""
+    keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
+    with create_compressed(path, packed) as raw:
+        for block in blocks:
+            columns = [[key + text for text in _json(block[c.name], c)] for key, c in zip(keys, schema.columns, strict=True)]
+            raw.write("".join(f"{{{', '.join(row)}}}\n" for row in zip(*columns, strict=True)).encode())
+
+
+def _json(cells: Cells, column: Column) -> list[str]:
+    texts = as_texts(cells, column)
+    number = column.kind in (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT) and column.decimal_mark != ","
+    flag = column.kind is Kind.BOOLEAN and column.categories is None
+    plain = number or flag
+    return ["null" if t is None else t.lower() if plain else json.dumps(t, ensure_ascii=False) for t in texts]
+
+
+def write_parquet(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
+    """Parquet with the table's types."""
+    header = arrow_header(schema)
+    with pyarrow.parquet.ParquetWriter(path, header) as writer:
+        for batch in arrow_batches(blocks, schema, header):
+            writer.write_batch(batch)
+
+
+def write_arrow(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
+    """Arrow IPC, which is Feather version 2."""
+    header = arrow_header(schema)
+    options = pa.ipc.IpcWriteOptions(unify_dictionaries=False, emit_dictionary_deltas=True)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, header, options=options) as writer:
+        for batch in arrow_batches(blocks, schema, header):
+            writer.write_batch(batch)
+
+
+def write_excel(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
+    """One sheet; times with a zone and durations as texts, which workbooks have no cells for."""
+    book = excel.load_openpyxl().Workbook(write_only=True)
+    sheet = book.create_sheet(schema.name[:31])
+    sheet.append(list(schema.names))
+    header = arrow_header(schema)
+    texts = {c.name for c in schema.columns if c.zone is not None or c.kind is Kind.DURATION or c.format is not None}
+    for block in blocks:
+        (batch,) = arrow_batches([block], schema, header)
+        columns = [
+            as_texts(block[c.name], c).tolist() if c.name in texts else batch.column(c.name).to_pylist() for c in schema.columns
+        ]
+        for row in zip(*columns, strict=True):
+            sheet.append(row)
+    book.save(path)
