@@ -2,10 +2,12 @@
 # make test: the gate (lint, types, import contracts, tests); what CI runs
 # make slow: the long tests as well
 # make evidence: plant the bugs, audit everything, write the tables of SECURITY.md (a quarter of an hour)
+# make docker: an image that runs the command (DOCKER=podman for another engine)
 # make bench: what the tables of the README lack, then the tables (BENCH="--peers --plot quality.svg" for more)
 
 SHELL := /bin/bash
 PYTHON ?= python3
+DOCKER ?= docker
 VENV ?= .venv
 BIN = "$(VENV)/bin"
 STAMP = $(VENV)/.installed
@@ -13,7 +15,7 @@ STAMP = $(VENV)/.installed
 # two workers with a pool of threads each fight over two cores: ten times slower
 export OMP_NUM_THREADS = 1
 
-.PHONY: demo test slow slow-only browser evidence bench lint types contracts clean
+.PHONY: demo test slow slow-only browser evidence bench lint types contracts clean docker
 
 demo: $(STAMP)
 	$(BIN)/synth demo --output demo
@@ -38,6 +40,9 @@ evidence: $(STAMP)
 # the report in headless Chromium (skipped where there is none)
 browser: $(STAMP)
 	$(BIN)/python -m pytest -m browser
+
+docker:
+	$(DOCKER) build --tag synth .
 
 bench: $(STAMP)
 	$(BIN)/synth bench $(BENCH)

@@ -23,6 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from synth.atomic import atomic_path, check_writable
+from synth.card import card_html
 from synth.conditional import Source, completed_rows, conditioned, joined
 from synth.conditions import Condition, balanced
 from synth.constrained import custom_names
@@ -232,6 +233,16 @@ class Release:
             raise _misfit(error) from error
         fresh = self._fresh(root).take(len(rows))
         return self.codec.with_fresh(rows, fresh | {n: known[n].to_numpy(object) for n in fresh if n in known})
+
+    def _repr_html_(self) -> str:
+        """The release card, in a notebook."""
+        return card_html(self.receipt, self.schema)
+
+    def figure(self, num_rows: int = 2000, *, seed: int | None = 0) -> Any:
+        """A plotly figure of synthetic columns, with the promise as its title."""
+        from synth.figure import release_figure
+
+        return release_figure(self.sample(num_rows, seed=seed), self.schema, self.receipt)
 
     def _source(self) -> Source:
         if self.persons is not None:

@@ -6,8 +6,10 @@ about rows of one table here (Unique is a key's affair, and code is never loaded
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from synth.constraints import Constraint, FixedCombinations, FixedIncrements, Inequality, OneHot, Range, constraint_from_dict
@@ -48,6 +50,19 @@ def with_sdv_constraints(schema: Schema, listed: Any, where: str = "constraints"
             )
         columns[name] = replace(columns[name], bounds=(low, high))
     return replace(schema, columns=tuple(columns[c.name] for c in schema.columns), constraints=tuple(rules))
+
+
+def read_sdv_constraints(path: Path, schema: Schema) -> Schema:
+    """Read a JSON file of constraints on top of a schema.
+
+    Raises:
+        SchemaError: The file cannot be read, is not JSON, or does not fit.
+    """
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SchemaError(f"cannot read constraints from {str(path)!r}: {type(error).__name__}") from None
+    return with_sdv_constraints(schema, listed, where=path.name)
 
 
 def _rule(name: str, facts: Mapping[str, Any], where: str) -> Constraint:

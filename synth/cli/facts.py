@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,6 +95,59 @@ def check(
         out.print("such cells are clipped, nulled or set to 'other' as the schema says; fit does not fail because of them")
     else:
         out.print(f"all {len(findings)} columns lie inside their declared domains")
+
+
+@schemas.command("export")
+def export(
+    schema: Annotated[str, typer.Argument(help="Schema file.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where SDV metadata goes.")] = "metadata.json",
+    single: Annotated[bool, typer.Option("--single", help="SINGLE_TABLE_V1 instead of V1.")] = False,
+    constraints: Annotated[str | None, typer.Option("--constraints", help="Write SDV's list of constraints as well.")] = None,
+    force: Force = False,
+) -> None:
+    """Write a schema as SDV metadata. What that cannot hold (bounds, closed domains, policies) stays in the schema only.
+
+    Example: synth schema export schema.toml -o metadata.json
+    """
+    from synth.api import read_schema
+    from synth.release import atomic_path, check_writable
+    from synth.sdv_constraints import sdv_constraints
+    from synth.sdv_metadata import schema_to_sdv
+
+    declared = read_schema(schema)
+    written: dict[str, Any] = {output: schema_to_sdv(declared, single=single)}
+    if constraints is not None:
+        written[constraints] = sdv_constraints(declared)
+    for name in written:
+        check_writable(Path(name), force=force)
+    for name, facts in written.items():
+        with atomic_path(Path(name), force=force) as temporary:
+            temporary.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    out.print(f"{' and '.join(written)}: keep {schema} beside it, which holds more", markup=False)
+
+
+@schemas.command("import")
+def import_sdv(
+    metadata: Annotated[str, typer.Argument(help="SDV metadata (JSON, V1 or SINGLE_TABLE_V1).")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the schema goes.")] = "schema.toml",
+    constraints: Annotated[str | None, typer.Option("--constraints", help="SDV's list of constraints (JSON).")] = None,
+    force: Force = False,
+) -> None:
+    """Turn SDV metadata into a schema file, to which you can add bounds and domains.
+
+    Example: synth schema import metadata.json --constraints constraints.json -o schema.toml
+    """
+    from synth.release import atomic_path
+    from synth.schema_toml import schema_to_toml
+    from synth.sdv_constraints import read_sdv_constraints
+    from synth.sdv_metadata import read_sdv_metadata
+
+    declared = read_sdv_metadata(Path(metadata))
+    if constraints is not None:
+        declared = read_sdv_constraints(Path(constraints), declared)
+    with atomic_path(Path(output), force=force) as temporary:
+        temporary.write_text(schema_to_toml(declared), encoding="utf-8")
+    out.print(f"{output}: {len(declared.columns)} columns; add bounds and domains that are public", markup=False)
 
 
 @datasets.command("list")

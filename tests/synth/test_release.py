@@ -466,3 +466,9 @@ def test_a_saved_release_of_persons_draws_the_same_persons(persons, tmp_path):
 def test_rows_are_no_persons(release):
     with pytest.raises(InputError, match="without an entity"):
         release.sample(num_entities=3)
+
+
+def test_notebooks_show_the_card_and_a_figure(release):
+    assert "<html" in release._repr_html_()
+    assert "epsilon" in release._repr_html_()
+    assert len(release.figure(50).data) == len(release.schema.read_columns)

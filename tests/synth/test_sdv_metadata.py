@@ -50,7 +50,7 @@ def test_one_of_several_tables_must_be_named():
         ({"METADATA_SPEC_VERSION": "V2"}, "'V2'"),
         (v1([]), "has no columns"),
         (v1({"a": 1}), "has no columns"),
-        (v1({"a": {"sdtype": "id"}}), "identifier or personal datum"),
+        (v1({"a": {"sdtype": "unknown"}}), "'unknown' is not read"),
         (v1({"a": {"sdtype": "categorical", "order": []}}), "must not be empty"),
         ([1], "top level"),
     ],
@@ -66,3 +66,24 @@ def test_files_that_are_no_json_are_refused(tmp_path):
     for path in (tmp_path / "m.json", tmp_path, tmp_path / "none"):
         with pytest.raises(SchemaError, match="cannot read"):
             read_sdv_metadata(path)
+
+
+def test_keys_and_personal_data_are_read_and_written():
+    columns = {
+        "key": {"sdtype": "id", "regex_format": "P[0-9]{4}"},
+        "mail": {"sdtype": "email", "pii": True},
+        "at": {"sdtype": "datetime", "datetime_format": "%Y-%m-%d"},
+    }
+    single = {"METADATA_SPEC_VERSION": "SINGLE_TABLE_V1", "columns": columns, "primary_key": "key"}
+    schema = schema_from_sdv(single)
+    assert [c.kind for c in schema.columns] == [Kind.IDENTIFIER, Kind.PII, Kind.DATETIME]
+    assert schema["key"].pattern == "P[0-9]{4}"
+    assert schema_to_sdv(schema, single=True) == single
+    assert schema_to_sdv(schema)["tables"]["table"] == {"columns": columns, "primary_key": "key"}
+    odd = (
+        Column(name="p", kind=Kind.PII, faker="color_name"),
+        Column(name="t", kind=Kind.TIME),
+        Column(name="d", kind=Kind.DURATION),
+    )
+    found = schema_to_sdv(Schema(columns=odd), single=True)["columns"]
+    assert [found[n]["sdtype"] for n in "ptd"] == ["unknown", "datetime", "numerical"]

@@ -34,3 +34,29 @@ def test_cards(call):
         code, out, _ = call("datasets", "show", found["name"])
         assert code == 0
         assert found["title"] in out
+
+
+def test_sdv_metadata_out_and_in(call, tmp_path):
+    import json
+
+    (tmp_path / "s.toml").write_text(
+        '[[columns]]\nname = "a"\nkind = "integer"\nbounds = [0, 9]\n'
+        '[[columns]]\nname = "b"\nkind = "integer"\nbounds = [0, 9]\n'
+        '[[constraints]]\nkind = "inequality"\nlow = "a"\nhigh = "b"\n'
+    )
+    made, rules = tmp_path / "m.json", tmp_path / "c.json"
+    assert call("schema", "export", tmp_path / "s.toml", "-o", made, "--constraints", rules)[0] == 0
+    assert json.loads(made.read_text())["METADATA_SPEC_VERSION"] == "V1"
+    assert call("schema", "export", tmp_path / "s.toml", "-o", made, "--single")[0] == 2
+    assert call("schema", "export", tmp_path / "s.toml", "-o", made, "--single", "--force")[0] == 0
+    assert json.loads(made.read_text())["METADATA_SPEC_VERSION"] == "SINGLE_TABLE_V1"
+    assert call("schema", "import", made, "--constraints", rules, "-o", tmp_path / "t.toml")[0] == 0
+    from synth.schema_toml import read_schema_toml
+
+    again = read_schema_toml(tmp_path / "t.toml")
+    assert again.constraints == read_schema_toml(tmp_path / "s.toml").constraints
+    assert again["a"].bounds == (0, 9)
+    (tmp_path / "bad.json").write_text("{")
+    code, _, err = call("schema", "import", made, "--constraints", tmp_path / "bad.json", "-o", tmp_path / "u.toml")
+    assert (code, "cannot read constraints" in err) == (2, True)
+    assert not (tmp_path / "u.toml").exists()
