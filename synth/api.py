@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from synth.entity import completed, unit_of
 from synth.models.base import Run
 from synth.privacy.budget import Budget
+from synth.privacy.going import Going
 from synth.privacy.ingest import load_table, open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
-from synth.privacy.ledger import Ledger, check_admission
+from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.rows import StoredRows
@@ -50,6 +51,8 @@ def fit(
     seed: int | None = None,
     ledger: str | Path | None = None,
     noise_key: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
     progress: Progress | None = None,
     delimiter: str | None = None,
     encoding: str = "utf-8",
@@ -76,6 +79,9 @@ def fit(
             defaults to a tenth of the total's.
         noise_key: File with a secret (``synth noise-key``) that makes this fit repeatable bit for bit, but for the date on
             its receipt, for whoever holds it and the rows; operating-system entropy by default.
+        checkpoint: File that keeps what was answered and trained, so that an interrupted fit can go on. Delete it once the
+            release is saved. Needs a ledger, and no noise key.
+        resume: Go on with the fit that left ``checkpoint``: every other argument as it was. Nothing is charged or drawn twice.
         progress: Told about phases, steps and epsilon.
         delimiter: Of a text file.
         encoding: Of a text file.
@@ -98,13 +104,19 @@ def fit(
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
     place = Path(ledger) if ledger is not None else None
     unit = unit_of(declared)
-    if place is not None:
-        check_admission(place, budget, unit)
+    plan = Going(place, Path(checkpoint) if checkpoint is not None else None, resume=resume, keyed=secret is not None)
+    settings = _settings(budget, declared, model, synthesizer, seed)
+    named = str(data) if isinstance(data, str | Path) else None
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
+    told = settings | {"data": named, "way of reading": dataclasses.asdict(options_read)}
+    kept = plan.kept(told)
+    if place is not None and kept is None:
+        check_admission(place, budget, unit)
     found = _rows(data, declared, progress, options_read)
-    book = Ledger(budget, place, unit=unit)
+    fresh = secrets.randbits(63) if kept is None else kept.seed
+    book = plan.ledger(budget, kept, told, fresh, unit)
     with book.settled():
-        noise = Noise(os_entropy, secrets.randbits(63), FRESH)
+        noise = Noise(os_entropy, fresh, FRESH)
         if secret is not None:
             noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
         rows = open_frame(found, declared, book, entropy=noise.entropy)

@@ -12,7 +12,9 @@ from synth.registry import DEFAULT
 from synth.release import Release
 
 
-def fit_config(config: FitConfig, ledger: Path, progress: Progress) -> Release:
+def fit_config(
+    config: FitConfig, ledger: Path, progress: Progress, *, checkpoint: Path | None = None, resume: bool = False
+) -> Release:
     """Run ``fit`` with a configuration.
 
     Raises:
@@ -30,6 +32,8 @@ def fit_config(config: FitConfig, ledger: Path, progress: Progress) -> Release:
         seed=config.seed,
         ledger=ledger,
         noise_key=config.noise_key,
+        checkpoint=checkpoint,
+        resume=resume,
         progress=progress,
         delimiter=config.delimiter,
         encoding=config.encoding or "utf-8",

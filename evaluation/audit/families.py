@@ -174,7 +174,7 @@ class Tapped(NoisyGradient):
         """Read what ``inner`` releases about the probe of ``both``."""
         self._inner, self._both, self._event, self._log = inner, both, event, log
         self._unit = plan.divisor / plan.max_grad_norm
-        self.noise_std = inner.noise_std
+        self.noise_std, self._plan, self._count = inner.noise_std, plan, inner._count
         log.answers += 1
 
     @property

@@ -93,6 +93,9 @@ def fit(
     quote: Quote = None,
     sql: Sql = None,
     sheet: Sheet = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the same command that was interrupted; nothing is spent twice.")
+    ] = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -117,7 +120,7 @@ def fit(
         raise InputError("give the privacy budget with --epsilon; 1 is a common choice, smaller is more private")
     target = Path(said.output or "model.synth")
     started = time.monotonic()
-    release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json)
+    release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json, resume=resume)
     facts = {
         "model": str(target),
         "ledger": str(book),
@@ -139,7 +142,9 @@ def fit(
     out.print(f"next: synth sample {shlex.quote(str(target))}{number} -o synthetic.csv")
 
 
-def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool) -> tuple[Any, Path]:
+def run_fit(
+    said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool, resume: bool = False
+) -> tuple[Any, Path]:
     """Fit and save with progress; also what ``synth demo`` does."""
     from synth.privacy.chain import read_ledger
     from synth.release import check_writable
@@ -147,15 +152,18 @@ def run_fit(said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json:
 
     check_writable(target, force=force)
     book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
+    checkpoint = target.with_name(target.name + ".checkpoint") if said.noise_key is None or resume else None
     earlier = sum(record["record"] == "run" for record in read_ledger(book))
-    if earlier:
+    if earlier and not resume:
         say(
             f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up",
             quiet=quiet,
         )
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=said.epsilon) as progress:
-        release = fit_config(said, book, progress)
+        release = fit_config(said, book, progress, checkpoint=checkpoint, resume=resume)
         release.save(target, force=force)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
     return release, book
 
 

@@ -159,11 +159,11 @@ class DPGAN:
         run.progress.phase("calibrating noise")
         gradients = data.noisy_gradients(critic, real_loss, plan)
         run.progress.spent(data.ledger.spent())
-        run.progress.phase("training", plan.steps)
-        total = plan.steps * self.generator_steps
-        for step in range(plan.steps):
-            gradients.step()
-            game.critic_step(step + 1, gradients.noise_std)
+        run.progress.phase("training", gradients.steps_left)
+        total, seen = plan.steps * self.generator_steps, torch.zeros(1)
+        for step in gradients.steps([seen, *game.state()]):
+            seen += 1
+            game.critic_step(int(seen), gradients.noise_std)
             for k in range(self.generator_steps):
                 rate = peak * schedule(step * self.generator_steps + k, total, WARM_UP)
                 game.generator_step(rate, self.generator_batch)

@@ -6,9 +6,10 @@ A run enters the composition in one of two ways.
 declared, or it ended before it had one.
 
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
-running or it died (its reservation stays); noise levels and steps followed a noisy row count, so that a neighbouring table
-might have had other events at another working delta; or it chose by the exponential mechanism, whose guarantee is in
-Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took was told by noisy answers.
+running or it died (its reservation stays); it went on after an interruption, which added charges; noise levels and steps
+followed a noisy row count, so that a neighbouring table might have had other events at another working delta; or it chose by
+the exponential mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too:
+which way it took was told by noisy answers.
 
 Everything is composed in one privacy loss distribution (PLD), read at the owner's total delta; the sum of all epsilons at
 the sum of all deltas is a bound as well, and the smaller one counts. The PLD holds for runs whose settings were not chosen
@@ -30,7 +31,7 @@ from dp_accounting.pld import privacy_loss_distribution as pld
 from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.accounting import COARSE, LEAST_NOISE, epsilon_of, gaussian_epsilon, selection_delta, total_mu
 from synth.privacy.budget import LARGEST_DEFAULT_DELTA, NUMERICAL_SLACK, Budget
-from synth.privacy.chain import Record
+from synth.privacy.chain import RESUMED, Record
 from synth.privacy.events import Event, SubsampledGaussianEvent, event_from_dict
 from synth.privacy.renyi import chosen
 
@@ -177,7 +178,7 @@ def read_account(records: Sequence[Record]) -> Account:
                 total = Total(**{key: record[key] for key in ("epsilon", "delta", "dataset", "name")})
             elif kind == "run" and run not in begun:
                 begun[run], kept[run] = _grant(record), []
-            elif kind in ("rows", "event", "end"):
+            elif kind in ("rows", "event", RESUMED, "end"):
                 kept[run].append(record)
         except (KeyError, TypeError, InputError):
             raise InputError(f"line {number} of the ledger holds no possible figures; restore it from a backup") from None
@@ -207,7 +208,8 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
         delta=delta, outcome=outcome, events=events, to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
-        fixed=outcome is not None and all(r.get("public") is True for r in rows) and _composable(events),
+        fixed=outcome is not None and all(r["record"] != RESUMED for r in rest) and all(r.get("public") is True for r in rows)
+        and _composable(events),
     )  # fmt: skip
 
 

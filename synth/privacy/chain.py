@@ -19,23 +19,25 @@ from synth.errors import InputError
 
 GENESIS = "0" * 64
 MAX_BYTES = 256 << 20
+RESUMED = "resumed"  # records that another process goes on with a run
 
 Record = dict[str, Any]
 Entry = tuple[str, dict[str, Any]]
 
 
-def append(path: Path, run: str, entries: Sequence[Entry]) -> None:
+def append(path: Path, run: str, entries: Sequence[Entry], *, holder: str = "") -> None:
     """Write records at the end of the chain and wait until they are on disk.
 
     Args:
         path: The file; made where it is missing.
         run: Whose records they are.
         entries: Kind and facts of each.
+        holder: Under which name this process took the run over, if it did.
 
     Raises:
-        InputError: The file cannot be written, or its last line is damaged.
+        InputError: The file cannot be written, its last line is damaged, or another process took the run over since.
     """
-    _locked(path, run, lambda _: entries, checked=False)
+    _locked(path, run, lambda _: entries, checked=False, holder=holder)
 
 
 def append_after(path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entry]]) -> None:
@@ -52,7 +54,9 @@ def append_after(path: Path, run: str, decide: Callable[[list[Record]], Sequence
     _locked(path, run, decide, checked=True)
 
 
-def _locked(path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entry]], *, checked: bool) -> None:
+def _locked(
+    path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entry]], *, checked: bool, holder: str = ""
+) -> None:
     _check_place(path, "write")
     try:
         with path.open("a+b", buffering=0) as file:
@@ -60,6 +64,8 @@ def _locked(path: Path, run: str, decide: Callable[[list[Record]], Sequence[Entr
             file.seek(0)
             content = _bounded(file, path)
             whole, broken = _whole_lines(content)
+            if not checked:
+                _check_holder(whole, run, holder)
             entries = decide(_verified(whole, path) if checked else [])
             end = whole[-1][1] if whole else 0
             if broken:  # a line cut off by a crash: its charge never took effect
@@ -113,6 +119,14 @@ def _bounded(file: BinaryIO | FileIO, path: Path) -> bytes:
     if os.fstat(file.fileno()).st_size > MAX_BYTES:
         raise InputError(f"the ledger {str(path)!r} is larger than {MAX_BYTES >> 20} MiB, which none of ours is")
     return file.read()
+
+
+def _check_holder(lines: list[tuple[bytes, int]], run: str, holder: str) -> None:
+    """Refuse to write for a run that another process goes on with: each of its charges has one process that may draw."""
+    marks = [f'"{key}": "{value}"'.encode() for key, value in (("record", RESUMED), ("run", run))]
+    taken = [line for line, _ in lines if all(mark in line for mark in marks)]
+    if taken and f'"holder": "{holder}"'.encode() not in taken[-1]:
+        raise InputError("another process goes on with this run by --resume; this one stops here")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,7 +12,7 @@ from operating-system entropy make each row's draw its own, and the guarantee fo
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.errors import AccountingError, InputError, RefusedError
+from synth.privacy.journal import StepCount
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
 from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
 from synth.privacy.randomness import Entropy
@@ -108,6 +109,7 @@ class NoisyGradient:
         noise_multiplier: float,
         exact_batch: Callable[[], Batch],
         entropy: Entropy,
+        count: StepCount | None = None,
     ) -> None:
         """See ``PrivateTable.noisy_gradients``.
 
@@ -123,7 +125,8 @@ class NoisyGradient:
             raise AccountingError("batch or instance normalisation and dropout are not allowed where rows pass")
         self._module, self._loss, self._plan = module, loss, plan
         self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
-        self._left = plan.steps
+        self._count = count if count is not None else StepCount()
+        self._left = plan.steps - self._count.drawn
         size = sum(p.numel() for p in self._parameters)
         self.noise_std = noise_multiplier * rounded_sensitivity(size) * plan.max_grad_norm / plan.divisor
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
@@ -132,6 +135,20 @@ class NoisyGradient:
     def steps_left(self) -> int:
         """Charged steps that have not been drawn yet. Public: a function of what the caller did."""
         return self._left
+
+    def steps(self, state: Sequence[Tensor]) -> Iterator[int]:
+        """Draw all steps that are left; yields the number of each once its gradient is in place.
+
+        Args:
+            state: All that the caller's loop changes from step to step (weights, momentum). Kept in the run's checkpoint, and
+                set back in place where an interrupted run goes on; steps that were counted and not kept are left out.
+        """
+        self._count.restore(state)
+        while self.steps_left:
+            number = self._plan.steps - self.steps_left
+            self.step()
+            yield number
+            self._count.keep(state)
 
     def step(self) -> None:
         """Put a noisy, averaged gradient of the rows' loss into ``grad`` of every trainable parameter.
@@ -142,6 +159,7 @@ class NoisyGradient:
         if self._left < 1:
             raise AccountingError("all DP-SGD steps that were charged have been used")
         self._left -= 1
+        self._count.take()
         rows, shares = self._exact_batch()
         codes = torch.from_numpy(rows.astype(np.int64))
         weights = None if shares is None else torch.from_numpy(shares)

@@ -16,8 +16,9 @@ from synth.encoding.numeric import NumericCodec
 from synth.encoding.rounding import Units
 from synth.privacy import exact
 from synth.privacy.budget import RowCount
+from synth.privacy.checkpoint import Array, array_to_texts, texts_to_array
 from synth.privacy.codes import Codes
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent
+from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import Value, named_values, noisy_counts, selection_threshold
 from synth.privacy.randomness import Entropy, os_entropy
@@ -72,9 +73,13 @@ class PrivateFrame(Sealed):
 
     def noisy_row_count(self, *, sigma: float) -> int:
         """Number of units (rows, or entities), with noise; may be negative."""
-        self.ledger.charge(GaussianEvent(what="row count", sigma=sigma))
-        exact_rows = np.array([self.__units.exact_count()], dtype=np.int64)
-        return int(noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)[0])
+
+        def draw() -> list[IntArray]:
+            exact_rows = np.array([self.__units.exact_count()], dtype=np.int64)
+            return [noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)]
+
+        (rows,) = self.ledger.ask(GaussianEvent(what="row count", sigma=sigma), draw=draw)
+        return int(rows[0])
 
     def _weights(self) -> Iterator[Weights]:
         """What rows count, chunk by chunk."""
@@ -82,18 +87,27 @@ class PrivateFrame(Sealed):
 
     def noisy_value_classes(self, name: str, *, sigma: float) -> FloatArray:
         """How many cells look like each of ``exact.VALUE_CLASSES``."""
-        self.ledger.charge(GaussianEvent(what="kind of column", target=(name,), sigma=sigma))
-        chunks, missing = zip(self.__rows.cells(name), self._weights(), strict=True), self.schema.missing
-        exact_counts = exact.exact_sum(exact.exact_value_classes(part, missing, weights) for part, weights in chunks)
-        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
+
+        def draw() -> list[FloatArray]:
+            chunks, missing = zip(self.__rows.cells(name), self._weights(), strict=True), self.schema.missing
+            exact_counts = exact.exact_sum(exact.exact_value_classes(part, missing, weights) for part, weights in chunks)
+            return [self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)]
+
+        (counts,) = self.ledger.ask(GaussianEvent(what="kind of column", target=(name,), sigma=sigma), draw=draw)
+        return counts
 
     def noisy_magnitudes(self, column: Column, *, sigma: float) -> FloatArray:
         """How many values fall in each of the fixed buckets of ``exact.bucket_edges``."""
-        self.ledger.charge(GaussianEvent(what="bounds", target=(column.name,), sigma=sigma))
-        edges, chunks = exact.bucket_edges(column), self.__rows.numbers(column, self.schema.missing)
-        weighed = zip(chunks, self._weights(), strict=True)
-        exact_counts = exact.exact_sum(exact.exact_histogram(values, edges, weights) for values, weights in weighed)
-        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
+
+        def draw() -> list[FloatArray]:
+            edges, chunks = exact.bucket_edges(column), self.__rows.numbers(column, self.schema.missing)
+            weighed = zip(chunks, self._weights(), strict=True)
+            exact_counts = exact.exact_sum(exact.exact_histogram(values, edges, weights) for values, weights in weighed)
+            return [self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)]
+
+        event = GaussianEvent(what="bounds", target=(column.name,), sigma=sigma)
+        (counts,) = self.ledger.ask(event, draw=draw, about=repr(column))
+        return counts
 
     def _values(self, column: Column, axis: Axis) -> Iterator[tuple[FloatArray, Weights]]:
         for values, weights in zip(self.__rows.numbers(column, self.schema.missing), self._weights(), strict=True):
@@ -101,22 +115,26 @@ class PrivateFrame(Sealed):
 
     def named_numbers(self, column: Column, axis: Axis, *, sigma: float, delta: float) -> dict[float, float]:
         """Single numbers that enough units share, in increasing order, with noisy counts (partition selection)."""
-        threshold = self._charge_selection("single values", (column.name,), sigma, delta)
-        named: dict[float, float] = {}
-        parts = math.ceil(max(sum(self.__rows.exact_sizes()), 1) / DISTINCT)
-        for part in range(parts):
-            chunks = self._values(column, axis)
-            values, exact_counts = exact.exact_number_counts(chunks, axis.low, axis.step, (part, parts))
-            named |= self._named(values, exact_counts, sigma, threshold)
-        return dict(sorted(named.items()))
+        event, threshold = self._selection("single values", (column.name,), sigma, delta)
 
-    def _charge_selection(self, what: str, target: tuple[str, ...], sigma: float, delta: float) -> int:
-        """Threshold on the grid of the weights; on the ledger it stands in units."""
+        def draw() -> list[Array]:
+            named: dict[float, float] = {}
+            parts = math.ceil(max(sum(self.__rows.exact_sizes()), 1) / DISTINCT)
+            for part in range(parts):
+                chunks = self._values(column, axis)
+                values, exact_counts = exact.exact_number_counts(chunks, axis.low, axis.step, (part, parts))
+                named |= self._named(values, exact_counts, sigma, threshold)
+            return [np.array(sorted(named), dtype=np.float64), np.array([named[v] for v in sorted(named)], dtype=np.float64)]
+
+        found, counts = self.ledger.ask(event, draw=draw, about=repr((column, axis)))
+        return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+    def _selection(self, what: str, target: tuple[str, ...], sigma: float, delta: float) -> tuple[Event, int]:
+        """The event, on which the threshold stands in units, and the threshold on the grid of the weights."""
         cap, scale = self.__units.cap, self.__units.scale
         threshold = selection_threshold(sigma, delta, cap=cap, scale=scale)
         told = threshold if scale == 1 else threshold / scale
-        self.ledger.charge(PartitionSelectionEvent(what=what, target=target, sigma=sigma, threshold=told, delta=delta))
-        return threshold
+        return PartitionSelectionEvent(what=what, target=target, sigma=sigma, threshold=told, delta=delta), threshold
 
     def _named(self, values: list[Value], exact_counts: IntArray, sigma: float, threshold: int) -> dict[Value, float]:
         scale = self.__units.scale
@@ -139,14 +157,17 @@ class PrivateFrame(Sealed):
         sensitivity = math.sqrt(len(sizes))  # a unit counts 1 at most: per level, or as missing, or parts of it on either
         sigma = sensitivity / mu
         event = GaussianEvent(what="histogram", target=(column.name,), sigma=sigma, l2_sensitivity=sensitivity)
-        self.ledger.charge(event)
         owner = np.append(split.owner, split.cells)  # an index of -1 means missing
-        places = ((owner[cell_index(values, split.axis)], weights) for values, weights in self._values(column, split.axis))
-        exact_fine = exact.exact_sum(
-            exact.exact_counts(p[p >= 0], split.cells + 1, exact.among(weights, p >= 0)) for p, weights in places
-        )
-        exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
-        noisy = self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
+
+        def draw() -> list[FloatArray]:
+            places = ((owner[cell_index(values, split.axis)], weights) for values, weights in self._values(column, split.axis))
+            exact_fine = exact.exact_sum(
+                exact.exact_counts(p[p >= 0], split.cells + 1, exact.among(weights, p >= 0)) for p, weights in places
+            )
+            exact_counts = np.concatenate([*level_counts(exact_fine[:-1]), exact_fine[-1:]])
+            return [self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)]
+
+        (noisy,) = self.ledger.ask(event, draw=draw, about=repr((column, split.axis, split.owner.tolist())))
         return np.split(noisy[:-1], np.cumsum(sizes)[:-1]), float(noisy[-1]), sigma
 
     def noisy_roundness(self, column: Column, axis: Axis, group: IntArray, units: Units, *, sigma: float) -> FloatArray:
@@ -162,7 +183,8 @@ class PrivateFrame(Sealed):
         Returns:
             Noisy counts, shape (groups, classes).
         """
-        self.ledger.charge(GaussianEvent(what="round values", target=(column.name,), sigma=sigma))
+        event = GaussianEvent(what="round values", target=(column.name,), sigma=sigma)
+        about = repr((column, axis, group.tolist(), units))
         shape, group = (int(group.max()) + 1, units.classes), np.append(group, -1)
 
         def exact_part(values: FloatArray, weights: Weights) -> IntArray:
@@ -170,25 +192,36 @@ class PrivateFrame(Sealed):
             classes = units.of(np.rint(values[place >= 0] / axis.step))
             return exact.exact_table([place[place >= 0], classes], shape, exact.among(weights, place >= 0))
 
-        exact_counts = exact.exact_sum(exact_part(values, weights) for values, weights in self._values(column, axis))
-        return self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)
+        def draw() -> list[FloatArray]:
+            exact_counts = exact.exact_sum(exact_part(values, weights) for values, weights in self._values(column, axis))
+            return [self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)]
+
+        (counts,) = self.ledger.ask(event, draw=draw, about=about)
+        return counts
 
     def named_values(self, column: Column, *, sigma: float, delta: float) -> dict[str, float]:
         """Values of an open category that enough units share, with noisy counts (partition selection)."""
-        threshold = self._charge_selection("category domain", (column.name,), sigma, delta)
-        chunks = zip(self.__rows.cells(column.name), self._weights(), strict=True)
-        values, exact_counts = exact.exact_value_counts(
-            (*category_cells(part, column, self.schema.missing), weights) for part, weights in chunks
-        )
-        return self._named(values, exact_counts, sigma, threshold)
+        event, threshold = self._selection("category domain", (column.name,), sigma, delta)
+
+        def draw() -> list[Array]:
+            chunks = zip(self.__rows.cells(column.name), self._weights(), strict=True)
+            values, exact_counts = exact.exact_value_counts(
+                (*category_cells(part, column, self.schema.missing), weights) for part, weights in chunks
+            )
+            named = self._named(values, exact_counts, sigma, threshold)
+            return [texts_to_array(list(named)), np.array(list(named.values()), dtype=np.float64)]
+
+        found, counts = self.ledger.ask(event, draw=draw, about=repr(column))
+        return dict(zip(array_to_texts(found), counts.tolist(), strict=True))
 
     def burn(self, what: str, *, sigma: float) -> None:
         """Charge for a phase that found nothing to ask, so that later phases do not get a data-dependent rest."""
-        self.ledger.charge(GaussianEvent(what=f"{what} (not needed)", sigma=sigma))
+        self.ledger.announce(GaussianEvent(what=f"{what} (not needed)", sigma=sigma))
 
     def burn_selection(self, what: str, *, sigma: float, delta: float) -> None:
         """The same for partition selection."""
-        self._charge_selection(f"{what} (not needed)", (), sigma, delta)
+        event, _ = self._selection(f"{what} (not needed)", (), sigma, delta)
+        self.ledger.announce(event)
 
     def encode(self, codec: Codec, rows: RowCount, measured: Sequence[Measurement]) -> PrivateTable:
         """Turn cells into codes. Releases nothing, costs nothing."""

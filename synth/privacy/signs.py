@@ -39,3 +39,8 @@ def check_products(products: Sequence[SignProduct], domain: Domain) -> None:
             raise AccountingError("products of signs need distinct columns, and a sign of -1, 0 or 1 for every code")
     if not products:
         raise AccountingError("there is no product of signs to ask about")
+
+
+def said(product: SignProduct) -> tuple[tuple[int, ...], list[list[int]]]:
+    """A product in plain values, to tell questions apart."""
+    return product.columns, [signs.tolist() for signs in product.signs]

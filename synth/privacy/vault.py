@@ -6,6 +6,7 @@ Neither can be printed, pickled, copied, measured or iterated.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
-from synth.privacy.signs import SignProduct, check_products
+from synth.privacy.signs import SignProduct, check_products, said
 from synth.privacy.units import PrivacyUnits
 from synth.table import Domain
 
@@ -74,9 +75,10 @@ class PrivateTable(Sealed):
         rows: Public (declared or paid) number of units: rows, or entities.
         ledger: Of this run.
         measured: Noisy one-way tables that preparing the codes already paid for.
+        merged: Digest of the public maps that merged the codes; empty where none did.
     """
 
-    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "rows")
+    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "rows")
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class PrivateTable(Sealed):
         self.rows = rows
         self.ledger = ledger
         self.measured = tuple(measured)
+        self.merged = ""
 
     def noisy_marginals(
         self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None
@@ -124,13 +127,17 @@ class PrivateTable(Sealed):
         sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
         what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
         pairs = list(zip(subsets, sigmas, strict=True))
-        self.ledger.charge(*(GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs))
-        exact_counts = self._exact_tables([names for names, _ in pairs])
-        found = []
-        for (names, sigma), table in zip(pairs, exact_counts, strict=True):
-            noisy = self.__units.noisy(table, sigma=sigma, entropy=self.__entropy)
-            found.append(Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma)))
-        return found
+        events = [GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs]
+
+        def draw() -> list[FloatArray]:
+            exact_counts = zip(self._exact_tables(subsets), sigmas, strict=True)
+            return [self.__units.noisy(table, sigma=sigma, entropy=self.__entropy) for table, sigma in exact_counts]
+
+        found = self.ledger.ask(*events, draw=draw, about=self._about())
+        return [
+            Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma))
+            for (names, sigma), noisy in zip(pairs, found, strict=True)
+        ]
 
     def noisy_products(self, products: Sequence[SignProduct], *, share: float) -> tuple[FloatArray, float]:
         """Noisy sums over rows of products of signs, for ``share`` of the Gaussian budget in all.
@@ -143,9 +150,14 @@ class PrivateTable(Sealed):
         check_products(products, self.domain)
         sensitivity = math.sqrt(len(products))
         sigma = sensitivity * sigma_for(self.ledger, share)
-        self.ledger.charge(GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity))
-        exact_sums = exact.exact_products(self.__codes, products, self.__units.exact_weights())
-        return self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy), sigma
+        event = GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity)
+
+        def draw() -> list[FloatArray]:
+            exact_sums = exact.exact_products(self.__codes, products, self.__units.exact_weights())
+            return [self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy)]
+
+        (sums,) = self.ledger.ask(event, draw=draw, about=self._about(*map(said, products)))
+        return sums, sigma
 
     def noisy_signed_tables(
         self, queries: Sequence[tuple[SignProduct, int]], *, share: float
@@ -162,11 +174,14 @@ class PrivateTable(Sealed):
             raise AccountingError("a signed table is asked of a column that is not there")
         sensitivity = math.sqrt(len(queries))
         sigma = sensitivity * sigma_for(self.ledger, share)
-        self.ledger.charge(GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity))
-        tables = []
-        for exact_sums in exact.exact_signed_tables(self.__codes, queries, self.__units.exact_weights()):
-            tables.append(self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy))
-        return tables, sigma
+        event = GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity)
+
+        def draw() -> list[FloatArray]:
+            exact_sums = exact.exact_signed_tables(self.__codes, queries, self.__units.exact_weights())
+            return [self.__units.noisy(sums, sigma=sigma, entropy=self.__entropy) for sums in exact_sums]
+
+        about = self._about(*((said(product), column) for product, column in queries))
+        return list(self.ledger.ask(event, draw=draw, about=about)), sigma
 
     def noisy_marginals_with_rest(
         self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
@@ -176,7 +191,7 @@ class PrivateTable(Sealed):
 
     def burn_rest(self, what: str) -> None:
         """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
-        self.ledger.charge(GaussianEvent(what=f"{what} (not needed)", sigma=sigma_for(self.ledger, self._rest())))
+        self.ledger.announce(GaussianEvent(what=f"{what} (not needed)", sigma=sigma_for(self.ledger, self._rest())))
 
     def _rest(self) -> float:
         """Share of the Gaussian budget that is left."""
@@ -218,14 +233,16 @@ class PrivateTable(Sealed):
             delta=self.ledger.working_delta,
         )
         check_signal(module, plan, event.noise_multiplier, self.ledger.budget.epsilon)
-        self.ledger.charge(event)
+        shapes = [tuple(p.shape) for p in module.parameters() if p.requires_grad]
+        self.ledger.announce(event, about=self._about(plan, shapes))
+        steps = self.ledger.count_steps()
 
         def exact_batch() -> Batch:
             taken = poisson_sample(self.__units.exact_count(), plan.sample_rate, self.__entropy)
             rows, weights = self.__units.exact_batch(taken)
             return self.__codes.take(rows), weights
 
-        return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy)
+        return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy, steps)
 
     def choose_table(
         self, guesses: Sequence[Guess], *, weights: Sequence[float], biases: Sequence[float], epsilon: float
@@ -239,17 +256,28 @@ class PrivateTable(Sealed):
             epsilon: Range of the privacy loss; costs ``epsilon^2 / 8`` of zCDP.
         """
         check_guesses(guesses, weights, biases, self.domain)
-        self.ledger.charge(SelectionEvent(what="choice of a table", epsilon=epsilon))
-        tables, scale = self._exact_tables([names for names, _ in guesses]), self.__units.scale
-        exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(tables, guesses, strict=True))
-        exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
-        return exponential_choice(exact_scores, sensitivity=Fraction(max(weights)), epsilon=epsilon, entropy=self.__entropy)
+        event, most = SelectionEvent(what="choice of a table", epsilon=epsilon), Fraction(max(weights))
+
+        def draw() -> list[IntArray]:
+            tables, scale = self._exact_tables([names for names, _ in guesses]), self.__units.scale
+            exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(tables, guesses, strict=True))
+            exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
+            return [np.array([exponential_choice(exact_scores, sensitivity=most, epsilon=epsilon, entropy=self.__entropy)])]
+
+        (place,) = self.ledger.ask(event, draw=draw, about=self._about(*(names for names, _ in guesses)))
+        return int(place[0])
 
     def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
         """The same rows with codes merged by public maps, one per column. Releases nothing, costs nothing."""
         domain = fold_domain(self.domain, groups)
         merged = self.__codes.merged(groups)
-        return PrivateTable(merged, domain, self.rows, self.ledger, (), self.__entropy, self.__units)
+        coarse = PrivateTable(merged, domain, self.rows, self.ledger, (), self.__entropy, self.__units)
+        coarse.merged = hashlib.sha256(b"".join([self.merged.encode(), *(g.tobytes() for g in groups)])).hexdigest()
+        return coarse
+
+    def _about(self, *more: object) -> str:
+        """What a question means beside its events: on which codes it is asked, and ``more``. Public, short."""
+        return hashlib.sha256(repr((self.domain, self.merged, more)).encode()).hexdigest()
 
     def _exact_tables(self, subsets: Sequence[tuple[str, ...]]) -> list[IntArray]:
         index = [self._index(tuple(names)) for names in subsets]

@@ -77,10 +77,12 @@ def logit_noise(gradients: NoisyGradient, plan: SgdPlan, columns: int) -> float:
 def descend(model: nn.Module, gradients: NoisyGradient, plan: SgdPlan, peak: float, run: Run) -> None:
     """All paid steps of SGD with momentum 0.9: warm-up, then a cosine."""
     optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
-    run.progress.phase("training", plan.steps)
-    for step in range(plan.steps):
+    for p in model.parameters():
+        optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    state = [*model.parameters(), *(optimizer.state[p]["momentum_buffer"] for p in model.parameters())]
+    run.progress.phase("training", gradients.steps_left)
+    for step in gradients.steps(state):
         for group in optimizer.param_groups:
             group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
-        gradients.step()
         optimizer.step()
         run.progress.advance()

@@ -130,10 +130,13 @@ class Game:
         self._sight, self._critic, self._public, self._generator = sight, critic, public, generator
         self._mask, self._target = sight.mask(), one_way
         self._known = known * self._mask
-        self._real, self._goal = torch.zeros_like(self._known), self._known
+        self._real, self._goal = torch.zeros_like(self._known), self._known.clone()
         self._average = copy.deepcopy(generator)
         self._optimizer = torch.optim.Adam(generator.parameters(), lr=1.0, betas=(0.9, 0.99))
-        self._played = 0
+        for p in generator.parameters():
+            moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+            self._optimizer.state[p] |= {"step": torch.zeros(()), **moments}
+        self._played = torch.zeros(1)
 
     def critic_step(self, step: int, noise_std: float) -> None:
         """SGD with step size 1/t on the ridge objective: its optimum's real part is the mean of the noisy gradients."""
@@ -146,7 +149,7 @@ class Game:
         if step == 1 or step % REFRESH == 0:
             noise, columns = noise_std / math.sqrt(2 * step), len(self._sight.sizes)
             excess = self._real * self._mask - self._known
-            self._goal = self._known + torch.stack([shrunk(part, noise, columns) for part in excess]) * self._mask
+            self._goal[:] = self._known + torch.stack([shrunk(part, noise, columns) for part in excess]) * self._mask
 
     def generator_step(self, rate: float, batch: int) -> None:
         """One Adam step against the critic's best response to the current fakes."""
@@ -164,10 +167,17 @@ class Game:
         torch.autograd.backward(100 * loss)
         self._optimizer.step()
         self._played += 1
-        keep = min(0.99, self._played / (self._played + 9))
+        played = float(self._played)
+        keep = min(0.99, played / (played + 9))
         with torch.no_grad():
             for mean, now in zip(self._average.parameters(), self._generator.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
+
+    def state(self) -> list[Tensor]:
+        """All that steps change, for a checkpoint."""
+        optimizer = [value for p in self._generator.parameters() for value in self._optimizer.state[p].values()]
+        players = [*self._generator.parameters(), *self._average.parameters(), *self._critic.parameters()]
+        return [self._real, self._goal, self._played, *players, *optimizer]
 
     def seen(self) -> Tensor:
         """Mean of the noisy gradients so far: second moments of rows, shape (classes, width, width)."""

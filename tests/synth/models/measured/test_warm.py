@@ -42,16 +42,19 @@ class Downhill:
     """Stands in for paid gradients: those of ``(w - 3)^2``."""
 
     def __init__(self, model):
-        self.model, self.steps = model, 0
+        self.model, self.steps_left = model, 60
 
-    def step(self):
-        self.steps += 1
-        self.model.weight.grad = 2 * (self.model.weight.detach() - 3)
+    def steps(self, state):
+        assert [s.shape for s in state] == [(1, 1), (1, 1)]  # weight and momentum
+        for step in range(60):
+            self.steps_left -= 1
+            self.model.weight.grad = 2 * (self.model.weight.detach() - 3)
+            yield step
 
 
 def test_all_paid_steps_are_taken_downhill():
     model = torch.nn.Linear(1, 1, bias=False)
     gradients = Downhill(model)
     descend(model, gradients, SgdPlan(steps=60, sample_rate=1.0, divisor=1.0), 0.05, Run())
-    assert gradients.steps == 60
+    assert gradients.steps_left == 0
     assert model.weight.item() == pytest.approx(3.0, abs=0.2)
