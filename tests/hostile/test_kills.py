@@ -1,0 +1,188 @@
+"""Fits that are killed, again and again, at instants of a seeded schedule, and go on; every draw is witnessed.
+
+The witness is a file beside the ledger. Every draw adds a line to it before it happens, saying which charge of the ledger it is
+for. A part of a run is a fork, and dies by a real SIGKILL: in front of a draw, in the middle of writing a file, or anywhere.
+"""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from synth.api import fit
+from synth.errors import RefusedError
+from synth.privacy.accounting import epsilon_of
+from synth.privacy.chain import read_ledger
+from synth.privacy.dpsgd import NoisyGradient
+from synth.privacy.events import SubsampledGaussianEvent, event_to_dict
+from synth.privacy.ledger import Ledger
+from synth.privacy.past import read_past
+from synth.schema import Column, Kind, Schema
+
+EPSILON, STEPS = 20.0, 24
+SCHEMA = Schema(
+    columns=(
+        Column(name="n", kind=Kind.INTEGER, bounds=(0, 30), nullable=False),
+        Column(name="word", kind=Kind.CATEGORY),
+        Column(name="sex", kind=Kind.CATEGORY, categories=("f", "m"), nullable=False),
+    ),
+    public_rows=400,
+)
+OPTIONS = {"warm_start": False, "steps": STEPS, "latent": 1, "components": 2}
+DONE, REFUSED = 0, 3
+
+
+def table():
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {"n": rng.integers(0, 30, 400).astype(str), "word": rng.choice(["a", "b"], 400), "sex": rng.choice(["f", "m"], 400)}
+    )
+
+
+def go(folder, *, resume):
+    return fit(
+        table(), epsilon=EPSILON, delta=1e-6, schema=SCHEMA, model="dpvae", options=OPTIONS, ledger=folder / "l",
+        checkpoint=folder / "c", resume=resume,
+    )  # fmt: skip
+
+
+def witnessed(folder, patch, instant):
+    """Note every draw; kill this process at an instant, counted in draws and writes."""
+    passed = 0
+
+    def here():
+        nonlocal passed
+        passed += 1
+        if passed == instant:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def note(text):
+        here()
+        with (folder / "witness").open("a") as file:
+            file.write(text + "\n")
+        here()
+
+    ask, step, sync = Ledger.ask, NoisyGradient.step, os.fsync
+
+    def noted_ask(self, *events, draw, about=""):
+        def noted():
+            charged = [r for r in read_ledger(folder / "l") if r["run"] == self.run and r["record"] == "event"]
+            note(f"answer {len(charged) - len(events)} {len(events)}")
+            return draw()
+
+        return ask(self, *events, draw=noted, about=about)
+
+    def noted_step(self):
+        batch, number = self._exact_batch, self._plan.steps - self.steps_left
+
+        def noted():
+            note(f"step {number}")
+            return batch()
+
+        self._exact_batch = noted
+        step(self)
+        self._exact_batch = batch
+
+    def noted_sync(handle):
+        here()
+        sync(handle)
+        here()
+
+    patch.setattr(Ledger, "ask", noted_ask)
+    patch.setattr(NoisyGradient, "step", noted_step)
+    patch.setattr(os, "fsync", noted_sync)
+
+
+def part(folder, patch, *, resume, instant=None, seconds=None):
+    """One part of a run in a process of its own: its exit status, or the signal that it died of, negative."""
+    child = os.fork()
+    if child == 0:
+        status = 9
+        try:
+            torch.set_num_threads(1)
+            witnessed(folder, patch, instant)
+            release = go(folder, resume=resume)
+            release.save(folder / "out.synth")
+            status = DONE
+        except RefusedError:
+            status = REFUSED
+        finally:
+            os._exit(status)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def check(folder):
+    """No charge is drawn on twice, no step twice, and nothing that was drawn is missing in the ledger."""
+    lines = [line.split() for line in (folder / "witness").read_text().splitlines()] if (folder / "witness").exists() else []
+    records = read_ledger(folder / "l")
+    run = records[0]["run"]
+    assert {r["run"] for r in records} == {run}
+    budget, past = read_past(records, run)
+    assert budget.epsilon == EPSILON
+    assert epsilon_of(past.events, 1e-6 - 1e-13) <= EPSILON
+    used = [k for word, *rest in lines if word == "answer" for k in range(int(rest[0]), int(rest[0]) + int(rest[1]))]
+    assert len(used) == len(set(used))
+    assert set(used) <= set(range(len(past.events)))
+    assert not any(isinstance(past.events[k], SubsampledGaussianEvent) for k in used)
+    steps = [int(rest[0]) for word, *rest in lines if word == "step"]
+    assert len(steps) == len(set(steps))
+    assert sum(isinstance(e, SubsampledGaussianEvent) for e in past.events) <= 1
+    assert all(number < past.drawn[0] <= STEPS for number in steps)
+    return past
+
+
+def killed_again_and_again(folder, patch, rng, kills):
+    """One run with at most ``kills`` kills; how many it took, and how it ended."""
+    taken, status = 0, None
+    while status not in (DONE, REFUSED):
+        if taken == kills:
+            status = part(folder, patch, resume=(folder / "c").exists())
+        elif rng.random() < 0.7:
+            status = part(folder, patch, resume=(folder / "c").exists(), instant=int(rng.integers(1, 120)))
+        else:
+            status = part(folder, patch, resume=(folder / "c").exists(), seconds=float(rng.uniform(0, 1.5)))
+        if (folder / "l").exists() and not (folder / "c").exists() and status not in (DONE, REFUSED):
+            (folder / "l").rename(folder / f"before {taken}")  # it died before it had a checkpoint: nothing was asked
+            assert not (folder / "witness").exists()
+        taken += status == -signal.SIGKILL
+        assert status in (DONE, REFUSED, -signal.SIGKILL)
+        if (folder / "l").exists():
+            check(folder)
+    return taken, status
+
+
+def many(tmp_path, patch, kills, seed):
+    rng, taken, ends = np.random.default_rng(seed), 0, []
+    while taken < kills:
+        folder = tmp_path / str(len(ends))
+        folder.mkdir()
+        more, status = killed_again_and_again(folder, patch, rng, min(int(rng.integers(1, 8)), kills - taken))
+        taken += more
+        ends.append(status)
+        past = check(folder)
+        if status == DONE:
+            from synth.release import load
+
+            receipt = load(folder / "out.synth").receipt
+            facts = [{k: v for k, v in e.items() if k != "share_of_counts"} for e in receipt.events]
+            assert facts == [event_to_dict(e) for e in past.events]
+            assert (receipt.epsilon, receipt.delta) == (EPSILON, 1e-6)
+            assert receipt.epsilon_spent <= EPSILON
+    return ends
+
+
+def test_kills_lose_no_spend_and_repeat_no_step(tmp_path, monkeypatch):
+    assert DONE in many(tmp_path, monkeypatch, 6, seed=1)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills(tmp_path, monkeypatch):
+    ends = many(tmp_path, monkeypatch, 200, seed=2)
+    assert ends.count(DONE) >= 0.5 * len(ends)
