@@ -60,6 +60,9 @@ class Going:
                 f"the run was begun with another {', another '.join(other) or 'version'}; repeat the command as it was, with "
                 "--resume (to start anew with these settings, delete the checkpoint: what was charged stays charged)"
             )
+        if not kept.run:  # it was stopped before it had a line in the ledger that it knew of, so nothing was asked
+            self.checkpoint.unlink(missing_ok=True)
+            return None
         return kept
 
     def ledger(self, budget: Budget, kept: Checkpoint | None, settings: dict[str, Any], seed: int, unit: str = ROW) -> Ledger:

@@ -7,6 +7,7 @@ for. A part of a run is a fork, and dies by a real SIGKILL: in front of a draw, 
 import os
 import signal
 import time
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -110,6 +111,8 @@ def part(folder, patch, *, resume, instant=None, seconds=None):
             status = DONE
         except RefusedError:
             status = REFUSED
+        except BaseException:
+            traceback.print_exc()  # what a failed test should show
         finally:
             os._exit(status)
     if seconds is not None:
@@ -148,9 +151,9 @@ def killed_again_and_again(folder, patch, rng, kills):
             status = part(folder, patch, resume=(folder / "c").exists(), instant=int(rng.integers(1, 120)))
         else:
             status = part(folder, patch, resume=(folder / "c").exists(), seconds=float(rng.uniform(0, 1.5)))
-        if (folder / "l").exists() and not (folder / "c").exists() and status not in (DONE, REFUSED):
-            (folder / "l").rename(folder / f"before {taken}")  # it died before it had a checkpoint: nothing was asked
-            assert not (folder / "witness").exists()
+        if status == -signal.SIGKILL and not (folder / "witness").exists():  # nothing was asked yet: a run of another name
+            (folder / "l").unlink(missing_ok=True)
+            (folder / "c").unlink(missing_ok=True)
         taken += status == -signal.SIGKILL
         assert status in (DONE, REFUSED, -signal.SIGKILL)
         if (folder / "l").exists():

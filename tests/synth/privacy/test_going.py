@@ -26,6 +26,15 @@ def test_a_run_goes_on_under_its_own_name(tmp_path):
     assert again.kept(SETTINGS | {"options": {"steps": 3}}).seed == 42
 
 
+def test_a_run_that_was_stopped_before_it_asked_anything_begins_anew(tmp_path):
+    going(tmp_path).ledger(BUDGET, None, SETTINGS, 42)
+    write_checkpoint(tmp_path / "c", replace(read_checkpoint(tmp_path / "c"), run=""))
+    again = going(tmp_path, resume=True)
+    assert again.kept(SETTINGS) is None
+    again.ledger(BUDGET, None, SETTINGS, 43)
+    assert [r["record"] for r in read_ledger(tmp_path / "l")] == ["run", "run"]
+
+
 @pytest.mark.parametrize(("changed", "named"), [({"epsilon": 2.0}, "epsilon"), ({"options": {"steps": 4}}, "options")])
 def test_other_settings_are_refused_and_named(tmp_path, changed, named):
     going(tmp_path).ledger(BUDGET, None, SETTINGS, 42)
