@@ -111,9 +111,9 @@ def part(folder, patch, *, resume, instant=None, seconds=None):
             status = DONE
         except RefusedError:
             status = REFUSED
-        except BaseException:
-            traceback.print_exc()  # what a failed test should show
         finally:
+            if status == 9:
+                traceback.print_exc()  # what a failed test should show
             os._exit(status)
     if seconds is not None:
         time.sleep(seconds)
