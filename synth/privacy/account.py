@@ -6,10 +6,10 @@ A run enters the composition in one of two ways.
 declared, or it ended before it had one.
 
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
-running or it died (its reservation stays); it went on after an interruption, which added charges; noise levels and steps
-followed a noisy row count, so that a neighbouring table might have had other events at another working delta; or it chose by
-the exponential mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too:
-which way it took was told by noisy answers.
+running or it died (its reservation stays); it went on after an interruption; noise levels and steps followed a noisy row
+count, so that a neighbouring table might have had other events at another working delta; or it chose by the exponential
+mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took
+was told by noisy answers.
 
 Everything is composed in one privacy loss distribution (PLD), read at the owner's total delta; the sum of all epsilons at
 the sum of all deltas is a bound as well, and the smaller one counts. The PLD holds for runs whose settings were not chosen
@@ -198,8 +198,7 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
     events = tuple(
         event_from_dict({key: value for key, value in r.items() if key not in FACTS}) for r in rest if r["record"] == "event"
     )
-    rows = [r for r in rest if r["record"] == "rows"]
-    ends = [r for r in rest if r["record"] == "end"]
+    rows, ends, resumed = ([r for r in rest if r["record"] == kind] for kind in ("rows", "end", RESUMED))
     delta = begun["delta"]
     if delta is None:
         found = rows[-1].get("delta") if rows else None
@@ -208,8 +207,7 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
         delta=delta, outcome=outcome, events=events, to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
-        fixed=outcome is not None and all(r["record"] != RESUMED for r in rest) and all(r.get("public") is True for r in rows)
-        and _composable(events),
+        fixed=outcome is not None and not resumed and all(r.get("public") is True for r in rows) and _composable(events),
     )  # fmt: skip
 
 

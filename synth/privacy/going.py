@@ -11,6 +11,7 @@ from synth.entity import ROW
 from synth.errors import InputError
 from synth.privacy.budget import Budget
 from synth.privacy.checkpoint import Checkpoint, read_checkpoint
+from synth.privacy.kept import KeptLedger
 from synth.privacy.keyed import surroundings
 from synth.privacy.ledger import Ledger
 
@@ -75,8 +76,8 @@ class Going:
         if self.ledger_path is None or self.checkpoint is None:
             return Ledger(budget, self.ledger_path, unit=unit)
         if kept is not None:
-            return Ledger.going_on(self.ledger_path, self.checkpoint, kept, unit=unit)
-        return Ledger.begun(budget, self.ledger_path, self.checkpoint, _whole(settings), seed, unit=unit)
+            return KeptLedger.going_on(self.ledger_path, self.checkpoint, kept, unit=unit)
+        return KeptLedger(budget, self.ledger_path, self.checkpoint, _whole(settings), seed, unit=unit)
 
 
 def _whole(settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,20 +10,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from synth.entity import ROW
-from synth.errors import AccountingError, InputError, RefusedError, SynthError
+from synth.errors import InputError, RefusedError, SynthError
 from synth.privacy.account import Account, Total, granted, read_account
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import REFERENCE_DELTA, Budget, RowCount, calibration_delta, default_delta
-from synth.privacy.chain import RESUMED, Entry, Record, append, append_after, read_ledger
-from synth.privacy.checkpoint import Answer, Array, Checkpoint, write_checkpoint
-from synth.privacy.events import Event, SubsampledGaussianEvent, event_to_dict
-from synth.privacy.journal import Journal, KeptStepCount, StepCount
-from synth.privacy.past import STEPS, Past, read_past
+from synth.privacy.chain import Entry, Record, append, append_after, read_ledger
+from synth.privacy.checkpoint import Array
+from synth.privacy.events import Event, event_to_dict
+from synth.privacy.journal import StepCount
 
 
 class Ledger:
@@ -45,74 +44,24 @@ class Ledger:
             InputError: The file cannot be written, its history has been altered, or it is about another unit.
             RefusedError: The data set's total does not carry the budget.
         """
-        self._open(budget, path, secrets.token_hex(8), unit)
+        self._start(budget, path, secrets.token_hex(8), unit)
         if path is not None:
             append_after(path, self.run, lambda records: [self._admitted(records, purpose)])
-        self._delta = self.budget.delta if self.budget.delta is not None else REFERENCE_DELTA
 
-    def _open(self, budget: Budget, path: Path | None, run: str, unit: str) -> None:
-        self.budget, self.run, self.unit = budget, run, unit
+    def _start(self, budget: Budget, path: Path | None, run: str, unit: str) -> None:
+        self.run, self.unit = run, unit
         self.rows: RowCount | None = None
         self._events: list[Event] = []
         self._path, self._holder = path, ""
-        self._journal: Journal | None = None
-        self._past = Past()
+        self._grant(budget)
 
-    @classmethod
-    def begun(
-        cls, budget: Budget, path: Path, checkpoint: Path, settings: dict[str, Any], seed: int, *, unit: str = ROW
-    ) -> Ledger:
-        """Open a run that can go on after an interruption: its answers are kept in a checkpoint.
-
-        Raises:
-            InputError: See above; also where the checkpoint cannot be written, or one is there already.
-            RefusedError: See above.
-        """
-        empty = Checkpoint(run="", settings=settings, seed=seed)
-        write_checkpoint(checkpoint, empty, new=True)
-        try:
-            book = cls(budget, path, unit=unit)
-            empty = replace(empty, run=book.run)
-            write_checkpoint(checkpoint, empty)
-        except BaseException:
-            checkpoint.unlink(missing_ok=True)
-            raise
-        book._journal = Journal(checkpoint, empty)
-        return book
-
-    @classmethod
-    def going_on(cls, path: Path, checkpoint: Path, kept: Checkpoint, *, unit: str = ROW) -> Ledger:
-        """Go on with a run that was interrupted. It is granted what it was granted, and nothing more.
-
-        Args:
-            path: The ledger, which says what was charged and drawn.
-            checkpoint: Where answers are kept.
-            kept: What it holds.
-            unit: As the run was begun with.
-
-        Raises:
-            InputError: The ledger does not know the run.
-            AccountingError: The checkpoint holds answers that the ledger does not know.
-            RefusedError: The run had ended, and the data set's total does not carry its grant any more.
-        """
-        book = cls.__new__(cls)
-        book._open(Budget(epsilon=1.0), path, kept.run, unit)
-
-        def taken_over(records: list[Record]) -> list[Entry]:
-            book.budget, book._past = read_past(records, kept.run)
-            book._journal = Journal(checkpoint, kept, book._past.events)
-            return [(RESUMED, {"holder": holder})]
-
-        holder = secrets.token_hex(8)
-        append_after(path, kept.run, taken_over)
-        book._holder = holder
-        book._events = list(book._journal.before()) if book._journal is not None else []
-        book._delta = book.budget.delta if book.budget.delta is not None else REFERENCE_DELTA
-        return book
+    def _grant(self, budget: Budget) -> None:
+        self.budget = budget
+        self._delta = budget.delta if budget.delta is not None else REFERENCE_DELTA
 
     def _admitted(self, records: list[Record], purpose: str) -> Entry:
         """The line that reserves the grant; under the file's lock."""
-        self.budget = _granted(records, self.budget, self.unit)
+        self._grant(_granted(records, self.budget, self.unit))
         facts = {"epsilon": self.budget.epsilon, "delta": self.budget.delta, "adjacency": _adjacency(self.unit)}
         return "run", {**facts, "purpose": purpose}
 
@@ -147,11 +96,10 @@ class Ledger:
                 f"delta = {self._delta:g} is not below 1 / rows (about {1 / rows.estimate:.0e}), which would allow "
                 f"publishing a whole row; use --delta {default_delta(rows):g} or less"
             )
-        facts = {"rung": rows.rung, "public": rows.public, "delta": self._delta}
-        if self._past.rows not in (None, facts):
-            raise AccountingError("the row count is not the one that the run went on with before; start anew")
-        if self._past.rows is None:
-            self._write(("rows", facts))
+        self._record_rows({"rung": rows.rung, "public": rows.public, "delta": self._delta})
+
+    def _record_rows(self, facts: dict[str, Any]) -> None:
+        self._write(("rows", facts))
 
     def charge(self, *events: Event) -> None:
         """Record events before they run: all of them or none.
@@ -170,61 +118,27 @@ class Ledger:
                 f"{events[0].what} does not fit the budget: it would bring epsilon to {total:.3g} of {self.budget.epsilon:g}"
             )
 
-    def ask(self, *events: Event, draw: Callable[[], Sequence[Array]], about: str = "") -> Sequence[Array]:
-        """Charge events, then draw the answer; one that was drawn before an interruption is given again, for nothing.
+    def ask(self, *events: Event, draw: Callable[[], Sequence[Array]], about: str = "") -> Sequence[Array]:  # noqa: ARG002
+        """Charge events, then draw the answer.
 
         Args:
             events: What the answer costs.
-            draw: Adds the noise. Called after the charge is on disk, or not at all.
-            about: The question, as far as the events do not say it. Public.
+            draw: Adds the noise. Called once the charge is on disk, or not at all.
+            about: The question, as far as the events do not say it; for a run that may be interrupted. Public.
 
         Raises:
             RefusedError: See ``charge``.
-            AccountingError: Before the interruption another question was asked here.
         """
-        known = self._known(events, about)
-        if known is not None:
-            return known
-        start = len(self._events)
         self.charge(*events)
-        answer = draw()
-        if self._journal is not None:
-            self._journal.keep(Answer(start=start, events=events, about=about, arrays=tuple(answer)))
-        return answer
+        return draw()
 
-    def announce(self, *events: Event, about: str = "") -> None:
-        """Charge events for which nothing is drawn, or whose draws are counted one by one (``count_steps``).
-
-        The checkpoint is told before the ledger: an interruption in between leaves an announcement without a charge, which
-        counts for nothing, rather than a charge that could not be used.
-        """
-        if self._known(events, about) is None:
-            self._check(events)
-            if self._journal is not None:
-                self._journal.keep(Answer(start=len(self._events), events=events, about=about, arrays=()))
-            self.charge(*events)
-
-    def _known(self, events: tuple[Event, ...], about: str) -> Sequence[Array] | None:
-        if self._journal is None:
-            return None
-        found = self._journal.next(events, about)
-        if found is not None:
-            self._events = list(self._journal.before())
-        return found
+    def announce(self, *events: Event, about: str = "") -> None:  # noqa: ARG002 - see ``ask``
+        """Charge events for which nothing is drawn, or whose draws are counted one by one (``count_steps``)."""
+        self.charge(*events)
 
     def count_steps(self) -> StepCount:
         """Counts the steps of the training that was charged last."""
-        training = [e for e in self._events if isinstance(e, SubsampledGaussianEvent)]
-        number = len(training) - 1
-        if self._journal is None:
-            return StepCount()
-        write: Callable[[int], None] = lambda drawn: self._write((STEPS, {"training": number, "drawn": drawn}))  # noqa: E731
-        return KeptStepCount(training[-1].steps, self._past.drawn.get(number, 0), write, self._journal)
-
-    def discard_checkpoint(self) -> None:
-        """Remove the checkpoint, if there is one: the run will not go on."""
-        if self._journal is not None:
-            self._journal.discard()
+        return StepCount()
 
     def spent(self) -> float:
         """Epsilon of everything charged so far, at the working delta."""
@@ -246,13 +160,9 @@ class Ledger:
             raise
         except SynthError as error:
             outcome = "refused" if error.exit_code == 3 else "failed"
-            if isinstance(error, RefusedError):
-                self.discard_checkpoint()  # it would be refused again
             raise
         finally:
             self.close(outcome)
-            if self._journal is not None and self._journal.is_empty():
-                self.discard_checkpoint()
 
     def _write(self, *records: tuple[str, dict[str, Any]]) -> None:
         if self._path is not None:

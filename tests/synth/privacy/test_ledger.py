@@ -4,19 +4,16 @@ import json
 import multiprocessing
 import os
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.errors import AccountingError, InputError, RefusedError
-from synth.privacy.account import read_account
+from synth.errors import InputError, RefusedError
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, counted_rows, declared_rows, default_delta
 from synth.privacy.chain import GENESIS, read_ledger
-from synth.privacy.checkpoint import read_checkpoint
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent, event_from_dict
-from synth.privacy.ledger import Ledger, record_asking, set_total
+from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, event_from_dict
+from synth.privacy.ledger import Ledger, record_asking
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
 EVENT = GaussianEvent(what="count", target=("a",), sigma=40.0)
@@ -216,130 +213,3 @@ def test_a_run_says_what_it_is_for(tmp_path):
     Ledger(BUDGET, tmp_path / "l")
     Ledger(BUDGET, tmp_path / "l", purpose="report")
     assert [record["purpose"] for record in read_ledger(tmp_path / "l")] == ["fit", "report"]
-
-
-def kept_run(path):
-    return Ledger.begun(BUDGET, path / "l", path / "c", {}, 3)
-
-
-def going_on(path):
-    return Ledger.going_on(path / "l", path / "c", read_checkpoint(path / "c"))
-
-
-def drawn(value):
-    return lambda: [np.array([value])]
-
-
-def never():
-    raise AssertionError("drawn again")
-
-
-def test_an_answer_is_drawn_once_and_given_again(tmp_path):
-    book = kept_run(tmp_path)
-    book.set_rows(declared_rows(10_000))
-    assert book.ask(EVENT, draw=drawn(5))[0] == 5
-    book.announce(EVENT, about="rest")
-    charges = read_ledger(tmp_path / "l")
-    again = going_on(tmp_path)
-    again.set_rows(declared_rows(10_000))
-    assert again.events == ()
-    assert again.ask(EVENT, draw=never)[0] == 5
-    again.announce(EVENT, about="rest")
-    assert again.events == (EVENT, EVENT)
-    assert [r["record"] for r in read_ledger(tmp_path / "l")[len(charges) :]] == ["resumed"]
-    assert again.ask(EVENT, draw=drawn(6))[0] == 6
-    assert len(again.events) == 3
-
-
-def test_an_answer_that_was_lost_is_drawn_at_a_charge_of_its_own(tmp_path):
-    book = kept_run(tmp_path)
-    book.set_rows(declared_rows(10_000))
-    book.ask(EVENT, draw=drawn(1))
-    with pytest.raises(AssertionError):
-        book.ask(EVENT, draw=never)  # dies between the charge and the checkpoint
-    again = going_on(tmp_path)
-    again.set_rows(declared_rows(10_000))
-    again.ask(EVENT, draw=never)
-    assert len(again.events) == 2
-    assert again.ask(EVENT, draw=drawn(2))[0] == 2
-    assert len(again.events) == 3
-    third = going_on(tmp_path)
-    assert third.ask(EVENT, draw=never)[0] == 1
-    assert len(third.events) == 2  # the lost one counts where it was lost
-    assert third.ask(EVENT, draw=never)[0] == 2
-    assert len(third.events) == 3
-    assert len([r for r in read_ledger(tmp_path / "l") if r["record"] == "event"]) == 3
-
-
-def test_whoever_was_taken_over_charges_no_more(tmp_path):
-    first = kept_run(tmp_path)
-    second = going_on(tmp_path)
-    before = (tmp_path / "l").read_bytes()
-    with pytest.raises(InputError, match="another process goes on"):
-        first.ask(EVENT, draw=never)
-    with pytest.raises(InputError, match="another process goes on"):
-        first.close("done")
-    assert (tmp_path / "l").read_bytes() == before
-    second.ask(EVENT, draw=drawn(1))
-    third = going_on(tmp_path)
-    with pytest.raises(InputError, match="another process goes on"):
-        second.ask(EVENT, draw=never)
-    assert third.run == first.run
-
-
-def test_the_row_count_cannot_change_in_between(tmp_path):
-    kept_run(tmp_path).set_rows(declared_rows(10_000))
-    with pytest.raises(AccountingError, match="row count"):
-        going_on(tmp_path).set_rows(declared_rows(10_001))
-
-
-def test_steps_that_were_counted_are_not_drawn_again(tmp_path):
-    book = kept_run(tmp_path)
-    book.set_rows(declared_rows(10_000))
-    event = SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=3.0, sample_rate=0.01, steps=40)
-    book.announce(event)
-    count = book.count_steps()
-    for _ in range(7):
-        count.take()
-    again = going_on(tmp_path)
-    again.set_rows(declared_rows(10_000))
-    again.announce(event)
-    assert again.count_steps().drawn == 8  # in blocks of two
-    assert Ledger(BUDGET).count_steps().drawn == 0
-
-
-def test_a_checkpoint_is_not_left_where_it_is_of_no_use(tmp_path):
-    with pytest.raises(InputError), kept_run(tmp_path).settled():
-        raise InputError("nothing was asked yet")
-    assert not (tmp_path / "c").exists()
-    with pytest.raises(RefusedError), kept_run(tmp_path).settled() as _:
-        raise RefusedError("no")
-    assert not (tmp_path / "c").exists()
-    book = kept_run(tmp_path)
-    book.ask(EVENT, draw=drawn(1))
-    with pytest.raises(KeyboardInterrupt), book.settled():
-        raise KeyboardInterrupt
-    assert (tmp_path / "c").exists()
-    with pytest.raises(InputError, match="go on with it by --resume"):
-        kept_run(tmp_path)
-
-
-def test_a_run_that_went_on_counts_as_its_grant(tmp_path):
-    book = kept_run(tmp_path)
-    book.ask(EVENT, draw=drawn(1))
-    book.close("interrupted")
-    assert read_account(read_ledger(tmp_path / "l")).runs[0].exact
-    going_on(tmp_path).close("done")
-    assert not read_account(read_ledger(tmp_path / "l")).runs[0].exact
-
-
-def test_a_run_without_a_place_for_its_checkpoint_does_not_begin(tmp_path):
-    set_total(tmp_path / "l", epsilon=0.1, delta=1e-5)
-    before = (tmp_path / "l").read_bytes()
-    with pytest.raises(RefusedError):
-        kept_run(tmp_path)
-    assert not (tmp_path / "c").exists()
-    (tmp_path / "c").mkdir()
-    with pytest.raises(InputError):
-        kept_run(tmp_path)
-    assert (tmp_path / "l").read_bytes() == before
