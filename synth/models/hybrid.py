@@ -41,7 +41,7 @@ class Hybrid:
     """Tables, mixture, autoregressive net, DP-SGD, raking.
 
     Attributes:
-        table_share: Part of the Gaussian budget for tables of pairs; what is left after them trains the net (about 0.05 each
+        table_share: Part of the Gaussian budget for tables of pairs; what is left after them trains the net (about 0.1
             goes to one-way tables and to products of signs).
         steps: DP-SGD steps; ``None``: 200 at epsilon 1, 100 to 400, more with more epsilon.
         batch_size: Rows a Poisson sample is expected to have; ``None``: an eighth of the rows, 1,024 to 8,192, at
