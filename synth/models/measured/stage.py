@@ -39,6 +39,8 @@ LEAST = 1e-12  # share of a code that was never seen, inside its group
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
+WITHOUT_PREPARING = 0.85  # of the budget, about, for one-way tables and tables of pairs where nothing is trained
+LEAST_FIRST = 0.05  # for one-way tables, however much was asked for tables of pairs
 MEASURED_SHARE = 0.7  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the one-way tables after all tables are used, in standard deviations of the measured ones
 
@@ -72,11 +74,18 @@ class Learnt:
         return torch.from_numpy(log_shares(self.coarse, int(self.evidence.rows))).float()
 
 
-def one_way_share(data: PrivateTable) -> float:
-    """Part of the Gaussian budget for one-way tables: 10 %, more for more columns, or where little else is carried. Public."""
+def one_way_share(data: PrivateTable, tables: float | None = None) -> float:
+    """Part of the Gaussian budget for one-way tables. Public.
+
+    A tenth, more for more columns or where little else is carried; less than that where tables of pairs and of products, which
+    get ``tables`` and a fixed part, would leave too little for training.
+    """
     signal = data.rows.rung * measurement_mu(data.ledger)
     wide = max(1.0, len(data.domain.names) / 15)
-    return float(np.clip(0.1 * math.sqrt(8000 / signal) * wide, 0.1, 0.5))
+    share = float(np.clip(0.1 * math.sqrt(8000 / signal) * wide, 0.1, 0.5))
+    if tables is None:
+        return share
+    return max(min(share, MEASURED_SHARE - tables - PRODUCT_SHARE - REFINE_SHARE), LEAST_FIRST)
 
 
 def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, share: float | None) -> Fitted:
@@ -112,12 +121,10 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
         What was learnt, or a finished model of independent columns where nothing more can be carried.
     """
     run.progress.phase("measuring one-way tables")
-    first = one_way_share(data)
-    if share is not None:
-        first = min(first, MEASURED_SHARE - share - PRODUCT_SHARE - REFINE_SHARE)
+    first = one_way_share(data, share)
     one_way = measure_one_way(data, share=first)
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
-    plan_share = share if share is not None else 0.8
+    plan_share = share if share is not None else WITHOUT_PREPARING - first
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
     if work.groups is None:
         return one_way_only(data, one_way, first, share)

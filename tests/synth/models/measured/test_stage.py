@@ -92,6 +92,13 @@ def test_codes_inside_a_group_follow_the_one_way_table():
     assert (codes != 4).sum() > 99_990
 
 
+@pytest.mark.parametrize("tables", [0.05, 0.35, 0.7])
+def test_one_way_tables_leave_room_for_training_but_are_always_asked(tables):
+    data = private(n=50, epsilon=0.1)
+    assert one_way_share(data) == 0.5
+    assert one_way_share(data, tables) == pytest.approx({0.05: 0.5, 0.35: 0.3, 0.7: 0.05}[tables])
+
+
 def test_groups_of_one_code_are_renamed_only():
     groups, shares = np.array([2, 0, 1], dtype=np.int32), np.full(3, 1 / 3)
     assert within_groups(np.array([0, 1, 2]), groups, shares, np.random.default_rng(0)).tolist() == [1, 2, 0]
@@ -106,7 +113,7 @@ def test_what_is_measured_costs_what_it_should(share):
     if share is None:
         assert 0.9999 * 3.0 < data.ledger.spent() <= 3.0
     else:
-        assert whole == pytest.approx(one_way_share(data) + 0.03 + 0.02 + share)
+        assert whole == pytest.approx(one_way_share(data, share) + 0.03 + 0.02 + share)
     assert learnt.view.ledger is data.ledger
     assert learnt.groups.domain == learnt.evidence.domain
     assert learnt.view.domain.sizes == learnt.groups.domain.sizes
