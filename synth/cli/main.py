@@ -101,7 +101,7 @@ def run(arguments: list[str]) -> int:
             return EXIT_INPUT
         return _fail(f"{text} See synth --help.", EXIT_INPUT, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        text = "interrupted; nothing was written, and what was charged stays in the ledger"
+        text = "interrupted; no output was written, and what was charged stays in the ledger; a fit goes on with --resume"
         return _fail(text, EXIT_INTERRUPTED, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

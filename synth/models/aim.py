@@ -20,6 +20,7 @@ from synth.models.graphical import (
     measure_rho,
     noise_size,
     rho_budget,
+    rho_spent,
     spend_rest_on_one_way,
     table_of,
     to_fitted,
@@ -67,17 +68,17 @@ class AIM:
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """One-way tables, then rounds of choosing and measuring until the budget is spent."""
         run.progress.phase("measuring one-way tables")
-        rho, width = rho_budget(data), len(data.domain.names)
+        rho, earlier, width = rho_budget(data), rho_spent(data), len(data.domain.names)
         rounds = self.rounds or 16 * width
         first = rho * min((1 - self.choice_share) * width / rounds, ONE_WAY_CAP)
         folded = measure_and_fold(data, first, self.max_codes)
         sizes = folded.table.domain.sizes
         estimator = Estimator(sizes, data.rows.estimate)
         if len(folded.active) < 2:
-            folded = spend_rest_on_one_way(data, folded, rho - first)
+            folded = spend_rest_on_one_way(data, folded, rho - rho_spent(data) + earlier)
         else:
             run.progress.phase("choosing and measuring tables", STEPS)
-            self._rounds(folded, estimator, run, rho, first, rounds)
+            self._rounds(folded, estimator, run, rho, earlier, rounds)
         run.progress.phase("fitting the graphical model")
         return to_fitted(Junction.of(sizes, estimator.fit(folded.tables, self.iterations)), folded)
 
@@ -85,14 +86,14 @@ class AIM:
         """Draw rows from the conditionals."""
         return draw_rows(fitted, domain, n_rows, rng)
 
-    def _rounds(self, folded: Folded, estimator: Estimator, run: Run, rho: float, used: float, rounds: int) -> None:
+    def _rounds(self, folded: Folded, estimator: Estimator, run: Run, rho: float, earlier: float, rounds: int) -> None:
         """Fill ``folded.tables``. Parameters adapt to noisy answers; their sum is fixed (a zCDP filter, docs/privacy.md)."""
         sizes, rows = folded.table.domain.sizes, folded.table.rows.estimate
         weights = _workload(folded.active, min(self.degree, len(folded.active)))
         sigma = math.sqrt(rounds / (2 * (1 - self.choice_share) * rho))
         epsilon = math.sqrt(8 * self.choice_share * rho / rounds)
         model = self._model(folded, estimator)
-        last = False
+        last, used = False, rho_spent(folded.table) - earlier
         while not last:
             left = rho - used
             last = left <= 2 * (1 / (2 * sigma**2) + epsilon**2 / 8)
@@ -112,7 +113,7 @@ class AIM:
             found = table_of(measure_rho(folded.table, [names], 1 / (2 * sigma**2))[0])
             folded.tables[clique] = folded.tables[clique].joined(found) if clique in folded.tables else found
             done = int(STEPS * used / rho)
-            used += 1 / (2 * sigma**2) + epsilon**2 / 8
+            used = rho_spent(folded.table) - earlier
             run.progress.advance(int(STEPS * used / rho) - done)
             if not last:
                 model = self._model(folded, estimator)

@@ -14,6 +14,7 @@ from synth.models.junction import Clique, Junction
 from synth.models.mbi_bridge import Table
 from synth.models.one_way import pack, project, unpack
 from synth.privacy.accounting import rho_left
+from synth.privacy.events import SubsampledGaussianEvent
 from synth.privacy.vault import Measurement, PrivateTable, measurement_mu
 from synth.table import Domain, EncodedTable
 
@@ -52,6 +53,11 @@ class Folded:
 def rho_budget(data: PrivateTable) -> float:
     """All that is left, as zCDP."""
     return rho_left(data.ledger.events, data.ledger.budget.epsilon, data.ledger.working_delta)
+
+
+def rho_spent(data: PrivateTable) -> float:
+    """What the run has charged so far, as zCDP; an interruption may have added charges that nobody planned."""
+    return math.fsum(e.mu**2 / 2 for e in data.ledger.events if not isinstance(e, SubsampledGaussianEvent))
 
 
 def measure_rho(data: PrivateTable, subsets: Sequence[tuple[str, ...]], rho: float) -> list[Measurement]:

@@ -19,6 +19,7 @@ from synth.models.graphical import (
     measure_and_fold,
     measure_rho,
     rho_budget,
+    rho_spent,
     spend_rest_on_one_way,
     table_of,
     to_fitted,
@@ -47,15 +48,15 @@ class MST:
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """A third each: one-way tables, the choice of the tree, its pairs."""
         run.progress.phase("measuring one-way tables")
-        rho = rho_budget(data)
+        rho, before = rho_budget(data), rho_spent(data)
         folded = measure_and_fold(data, rho / 3, self.max_codes)
         if len(folded.active) < 2:
-            folded = spend_rest_on_one_way(data, folded, rho * 2 / 3)
+            folded = spend_rest_on_one_way(data, folded, rho - rho_spent(data) + before)
         else:
             run.progress.phase("choosing pairs")
             pairs = _spanning_tree(folded, rho / 3)
             run.progress.phase("measuring pairs")
-            found = measure_rho(folded.table, [folded.names(p) for p in pairs], rho / 3)
+            found = measure_rho(folded.table, [folded.names(p) for p in pairs], rho - rho_spent(data) + before)
             folded.tables.update((p, table_of(m)) for p, m in zip(pairs, found, strict=True))
         run.progress.phase("fitting the graphical model")
         sizes = folded.table.domain.sizes

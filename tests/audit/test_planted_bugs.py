@@ -28,6 +28,8 @@ from evaluation.audit.probes import LOUD
 from synth.privacy import exact
 from synth.privacy.budget import RowCount
 from synth.privacy.events import GaussianEvent
+from synth.privacy.journal import KeptStepCount
+from synth.privacy.kept import KeptLedger
 from synth.privacy.ledger import Ledger
 
 BUGS = {}
@@ -202,6 +204,47 @@ def _(patch):
 def _(patch):
     fresh = iter(range(10**9))
     seeded(patch, lambda: Stream(("run", next(fresh)), period=40))
+
+
+@bug("resume starts the stream of noise again", "interruption")
+def _(patch):
+    real = vault.PrivateTable.__init__
+
+    def init(self, codes, domain, rows, ledger, measured=(), entropy=None, *rest):
+        real(self, codes, domain, rows, ledger, measured, Stream(ledger.run) if entropy is None else entropy, *rest)
+
+    patch.setattr(vault.PrivateTable, "__init__", init)
+
+
+@bug("resume trusts the checkpoint, not the ledger, for steps drawn", "interruption")
+def _(patch):
+    real = KeptStepCount.__init__
+
+    def init(self, steps, drawn, write, journal):
+        real(self, steps, drawn if drawn <= 27 else 27, write, journal)
+
+    patch.setattr(KeptStepCount, "__init__", init)
+
+
+@bug("steps are counted after they are drawn", "interruption")
+def _(patch):
+    def take(self):
+        self._taken += 1
+
+    def keep(self, state):
+        if self._taken == min(self._counted + self._block, self._steps):
+            self._write(self._taken)
+            self._counted = self._taken
+            self._journal.keep_state(state)
+
+    patch.setattr(KeptStepCount, "take", take)
+    patch.setattr(KeptStepCount, "keep", keep)
+
+
+@bug("resume draws an answer again on its old charge", "interruption")
+def _(patch):
+    real = KeptLedger.ask
+    patch.setattr(KeptLedger, "ask", lambda self, *e, draw, about="": (real(self, *e, draw=draw, about=about), draw())[1])
 
 
 @bug("bounds from data", "refits")
