@@ -16,7 +16,7 @@ from synth.encoding.axis import make_axis
 from synth.encoding.bins import wanted_bins
 from synth.encoding.rounding import units_of
 from synth.errors import InputError
-from synth.models.measured.stage import PRODUCT_SHARE, REFINE_SHARE, WITHOUT_PREPARING, one_way_share
+from synth.models.measured.stage import PLANNED_SHARE, PRODUCT_SHARE, REFINE_SHARE, one_way_share
 from synth.models.measured.warm import TABLE_SHARE, trains
 from synth.models.measured.workload import choose_workload
 from synth.privacy.bins import CELLS_SHARE, ROUNDING_SHARE, SINGLES_SHARE
@@ -149,9 +149,9 @@ def make_plan(
     if model == "independent":
         shares["one-way tables"] = rest
     else:
-        shares["one-way tables"] = first = one_way_share(empty, TABLE_SHARE if training else None)
+        shares["one-way tables"] = one_way_share(empty, TABLE_SHARE if training else None)
         tables = TABLE_SHARE if training else rest - shares["one-way tables"] - PRODUCT_SHARE - REFINE_SHARE
-        pairs = _pairs(domain, known, book, tables, planned=TABLE_SHARE if training else WITHOUT_PREPARING - first)
+        pairs = _pairs(domain, known, book, tables, planned=TABLE_SHARE if training else PLANNED_SHARE)
         if pairs:
             shares |= {"tables of pairs": tables, "products of signs": PRODUCT_SHARE + REFINE_SHARE}
             shares["DP-SGD"] = max(1 - sum(shares.values()), 0.0) if training else 0.0

@@ -39,7 +39,7 @@ LEAST = 1e-12  # share of a code that was never seen, inside its group
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
-WITHOUT_PREPARING = 0.85  # of the budget, about, for one-way tables and tables of pairs where nothing is trained
+PLANNED_SHARE = 0.8  # of the budget, that groups are chosen for where nothing is trained; coarser ones did worse
 LEAST_FIRST = 0.05  # for one-way tables, however much was asked for tables of pairs
 MEASURED_SHARE = 0.7  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the one-way tables after all tables are used, in standard deviations of the measured ones
@@ -124,7 +124,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     first = one_way_share(data, share)
     one_way = measure_one_way(data, share=first)
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
-    plan_share = share if share is not None else WITHOUT_PREPARING - first
+    plan_share = share if share is not None else PLANNED_SHARE
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
     if work.groups is None:
         return one_way_only(data, one_way, first, share)
