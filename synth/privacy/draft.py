@@ -7,14 +7,17 @@ are public by the owner's word.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from synth.encoding.codec import category_cells
-from synth.encoding.values import numbers
+from synth.encoding.values import numbers, texts
+from synth.kinds import DAY_SECONDS
 from synth.privacy.exact import exact_value_classes, exact_value_counts
+from synth.privacy.guesses import personal, shape, spelled
 from synth.privacy.prepare import guess_kind
 from synth.reading.frames import Loaded, with_storage
 from synth.schema import DEFAULT_MISSING, Column, Kind, Schema, undeclared
@@ -50,23 +53,50 @@ def _propose(declared: Column, series: pd.Series) -> Column:
     guessed = guess_kind(declared, classes.astype(np.float64), 0.0) if declared.kind is None else declared
     column = replace(guessed, nullable=bool(classes[0]))
     if column.kind is Kind.CATEGORY:
-        values, counts = exact_value_counts([(*category_cells(series, column, DEFAULT_MISSING), None)])
-        named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)
-        if values and len(named) == len(values) <= MAX_LISTED:
-            return replace(column, categories=tuple(named))
-        return column
+        column = _category(column, series)
+    elif column.kind is Kind.INTEGER and _is_key(column.name):
+        column = _identifier(column, [str(v) for v in texts(series, DEFAULT_MISSING) if v is not None])
     if column.kind is not None and column.kind.is_numeric:
         known = numbers(series, column, DEFAULT_MISSING)
         known = known[np.isfinite(known)]
-        if len(known):
+        if len(known) and column.kind is not Kind.TIME:
             return replace(column, bounds=_wide_bounds(column, float(known.min()), float(known.max())))
     return column
 
 
+def _category(column: Column, series: pd.Series) -> Column:
+    found = personal(column.name)
+    if found is not None:
+        return replace(found, nullable=column.nullable)
+    values, counts = exact_value_counts([(*category_cells(series, column, DEFAULT_MISSING), None)])
+    found = spelled(column.name, values)
+    if found is not None:
+        return replace(found, nullable=column.nullable)
+    if len(values) >= RARE and counts.max() == 1:
+        return _identifier(column, values)
+    named = sorted(v for v, count in zip(values, counts, strict=True) if count >= RARE)
+    if values and len(named) == len(values) <= MAX_LISTED:
+        return replace(column, categories=tuple(named))
+    return column
+
+
+def _is_key(name: str) -> bool:
+    return re.search(r"(^|[_ -])(id|key|nbr|number|no|uuid)$", name.lower()) is not None or name.endswith(("Id", "ID"))
+
+
+def _identifier(column: Column, values: list[str]) -> Column:
+    """An identifier, where no two rows share a value; else the column as it is."""
+    if len(values) < RARE or len(set(values)) < len(values):
+        return column
+    return Column(name=column.name, kind=Kind.IDENTIFIER, pattern=shape(values), unique=True, nullable=False)
+
+
 def _wide_bounds(column: Column, low: float, high: float) -> tuple[float, float] | tuple[str, str]:
+    if column.kind is Kind.DURATION:
+        low, high = (math.floor(low), math.ceil(high))
     if column.kind is Kind.DATETIME:
         years = [int(str(np.datetime64(int(v), "s"))[:4]) for v in (low, high)]
-        clock = ("T00:00:00", "T23:59:59") if column.format is None else ("", "")  # a time of day is kept in the values
+        clock = ("T00:00:00", "T23:59:59") if column.grid < DAY_SECONDS else ("", "")  # a time of day is kept in the values
         return f"{years[0]:04d}-01-01{clock[0]}", f"{years[1]:04d}-12-31{clock[1]}"
     bounds = _outwards(low, math.floor), _outwards(high, math.ceil)
     return (0.0 if low >= 0 and bounds[0] < 0.2 * bounds[1] else bounds[0]), bounds[1]

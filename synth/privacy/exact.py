@@ -39,6 +39,10 @@ VALUE_CLASSES = (
     "boolean",
     "date",
     "datetime",
+    "clock",
+    "time",
+    "duration",
+    "prose",
     "text",
 )
 _WHOLE = r"(0|[1-9]\d*)"  # a leading zero makes a code, such as a postcode, not a number
@@ -48,6 +52,15 @@ _FLOAT = rf"[+-]?({_WHOLE}(\.\d*)?|\.\d+)([eE][+-]?\d+)?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _DATETIME = _DATE + r"[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?([+-]\d{2}:?\d{2}|Z)?"
 _BOOLEAN = r"(?i:true|false)"
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_TIME = _CLOCK + r":[0-5]\d(\.\d+)?"
+_DURATION = r"-?\d+ days?(,? [+-]?\d{1,2}:\d{2}:\d{2}(\.\d+)?)?|-?P(\d+D)?(T(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?"
+_PROSE = r"(?s:.{101,}|(\S+\s+){15,}\S*)"  # longer than labels are
+
+_PATTERNS = (
+    ("prose", _PROSE), ("float", _FLOAT), ("boolean", _BOOLEAN), ("datetime", _DATETIME), ("date", _DATE), ("clock", _CLOCK),
+    ("time", _TIME), ("duration", _DURATION),
+)  # fmt: skip
 
 HASH = np.uint64(0x9E3779B97F4A7C15)  # spreads the bits of numbers evenly (Knuth)
 GAP_GRID = 1 << 10  # cells per count that guesses are rounded to
@@ -84,7 +97,7 @@ def exact_value_classes(series: pd.Series, missing: tuple[str, ...], weights: We
     kinds = np.full(len(values) + 1, place["text"])
     known = kinds[:-1]
     kinds[-1] = place["missing"]
-    for name, pattern in (("float", _FLOAT), ("boolean", _BOOLEAN), ("datetime", _DATETIME), ("date", _DATE)):
+    for name, pattern in _PATTERNS:
         known[spelled.str.fullmatch(pattern).to_numpy(dtype=bool)] = place[name]
     digits = spelled.str.fullmatch(_DECIMAL).to_numpy(dtype=bool)
     if digits.any():

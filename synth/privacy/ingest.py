@@ -15,6 +15,7 @@ from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.lake import Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
+from synth.privacy.prepare import free_text
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.readers import check_names, looks_like_data
 from synth.privacy.rows import CountedRows, MemoryRows, Rows, StoredRows
@@ -163,10 +164,7 @@ def check_learnable(schema: Schema) -> None:
     """
     text = next((c.name for c in schema.columns if c.kind is Kind.TEXT), None)
     if text is not None:
-        raise SchemaError(
-            f"column {text!r} is free text, which cannot be learnt privately: drop it, or declare it as kind pii (made by "
-            "Faker), identifier (made from a pattern) or category (values that many rows share)"
-        )
+        raise SchemaError(free_text(text))
     if not schema.modelled:
         raise SchemaError("all columns are identifiers or personal data, so there is nothing to learn; add other columns")
     if schema.target is not None and schema.target not in {c.name for c in schema.read_columns}:

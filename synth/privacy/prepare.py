@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from synth.column import LONGEST_DURATION
 from synth.encoding.category import CategoryCodec, closed_codec, open_codec
 from synth.encoding.codec import Codec, ColumnCodec
 from synth.errors import RefusedError
@@ -21,6 +22,7 @@ from synth.privacy.frame import PrivateFrame
 from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateTable, sigma_for
 from synth.progress import Progress
 from synth.schema import LARGEST_INTEGER, Column, Kind, Outside, Schema
+from synth.storage import Family
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -92,7 +94,19 @@ def _learn_kinds(frame: PrivateFrame, declared: Schema) -> tuple[Column, ...]:
         return declared.columns
     sigma = sigma_for(frame.ledger, KINDS_SHARE, len(unknown))
     found = {name: frame.noisy_value_classes(name, sigma=sigma) for name in unknown}
-    return tuple(c if c.kind is not None else guess_kind(c, found[c.name], sigma) for c in declared.columns)
+    columns = tuple(c if c.kind is not None else guess_kind(c, found[c.name], sigma) for c in declared.columns)
+    prose = next((c.name for c in columns if c.kind is Kind.TEXT), None)
+    if prose is not None:
+        raise RefusedError(free_text(prose))
+    return columns
+
+
+def free_text(name: str) -> str:
+    """What to do about a column of free text."""
+    return (
+        f"column {name!r} is free text, which cannot be learnt privately: drop it, or declare it as kind pii (made by Faker), "
+        "identifier (made from a pattern) or category (values that many rows share)"
+    )
 
 
 def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Column:
@@ -109,7 +123,8 @@ def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Colum
     decimals = [count[f"decimal_{d}"] for d in range(1, MAX_DIGITS + 1)]
     real = sum(decimals) + count["float"]
     dates = count["date"] + count["datetime"]
-    known = whole + real + dates + count["boolean"] + count["text"]
+    times = count["clock"] + count["time"]
+    known = whole + real + dates + times + sum(count[name] for name in ("duration", "boolean", "prose", "text"))
     numeric = None if column.outside is Outside.OTHER else column.outside
     if known > 0 and (whole + real) >= MOSTLY * known:
         if real <= 0.02 * known:
@@ -120,6 +135,12 @@ def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Colum
     if known > 0 and dates >= MOSTLY * known:
         form = "%Y-%m-%d" if count["datetime"] == 0 else None
         return replace(column, kind=Kind.DATETIME, format=form, outside=numeric)
+    if known > 0 and times >= MOSTLY * known:
+        return replace(column, kind=Kind.TIME, granularity="minute" if count["time"] == 0 else None, outside=numeric)
+    if known > 0 and count["duration"] >= MOSTLY * known:
+        return replace(column, kind=Kind.DURATION, outside=numeric)
+    if known > 0 and count["prose"] >= MOSTLY * known:
+        return replace(column, kind=Kind.TEXT, outside=None)
     if known > 0 and count["boolean"] >= MOSTLY * known:
         return replace(column, kind=Kind.BOOLEAN, outside=Outside.NULL if column.outside is Outside.NULL else None)
     return replace(column, kind=Kind.CATEGORY, outside=None if column.outside is Outside.CLIP else column.outside)
@@ -150,7 +171,13 @@ def guess_bounds(column: Column, noisy_buckets: FloatArray, sigma: float) -> tup
         return days[0] + clock, days[1] + clock
     if column.kind is Kind.INTEGER:
         low, high = (min(max(v, -LARGEST_INTEGER), LARGEST_INTEGER) for v in (low, high))
-        return _whole(low, up=True), max(_whole(low, up=True), _whole(high, up=False))
+        low, high = _whole(low, up=True), max(_whole(low, up=True), _whole(high, up=False))
+    if column.kind is Kind.DURATION:
+        low, high = (min(max(v, -LONGEST_DURATION), LONGEST_DURATION) for v in (low, high))
+    storage = column.storage
+    if storage is not None and storage.family is Family.INTEGER:  # what the type cannot hold is not there
+        first, last = storage.whole_bounds()
+        low, high = (min(max(v, first), last) for v in (low, high))
     return float(low), float(high)
 
 

@@ -56,10 +56,11 @@ def header_facts(header: pa.Schema) -> dict[str, Any]:
 def _arrow_dtype(kind: pa.DataType) -> str | None:
     if pa.types.is_dictionary(kind):
         inner = _arrow_dtype(kind.value_type)
-        text = "category" if inner is None or inner == "large_string" else f"category[{inner}]"
+        text = "category" if inner in (None, "text", "large_string") else f"category[{inner}]"
     else:
         text = str(kind)
-    return None if text == "string" or not _is_known(text) else text
+    text = "text" if text in ("string", "string_view") else text
+    return text if _is_known(text) else None
 
 
 def _is_known(text: str) -> bool:

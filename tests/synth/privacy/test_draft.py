@@ -27,7 +27,7 @@ def test_proposals_do_not_name_rare_values_or_exact_extremes():
     assert schema["age"].bounds == (0, 100)
     assert schema["town"].categories == ("u", "v")
     assert schema["rare"].categories is None
-    assert schema["many"].categories is None
+    assert (schema["many"].kind, schema["many"].pattern) == (Kind.IDENTIFIER, None)
     assert schema["day"].bounds == ("2003-01-01", "2010-12-31")
     assert schema["zero"].bounds == (0, 0)
     assert schema["loss"].bounds == (-200, -5)
@@ -60,3 +60,39 @@ def test_checks_tell_shares_and_no_values():
     assert [f.outside for f in findings] == pytest.approx([0.5, 0.25, 0.25, 0, 0])
     assert [f.missing for f in findings] == [0.25, 0, 0, 0, 0]
     assert "SECRET" not in str(findings)
+
+
+def test_formats_keys_and_personal_data_are_proposed():
+    n = 100
+    frame = pd.DataFrame(
+        {
+            "day": [f"{1 + i % 28:02d}/0{1 + i % 9}/2020" for i in range(n)],
+            "month_first": ["01/31/2020"] * n,
+            "pay": [f"1.{i:03d},50" for i in range(n)],
+            "weight": [f"{i},1234567" for i in range(n)],
+            "smoker": ["N", "Y"] * (n // 2),
+            "code": [f"P-{i:05d}" for i in range(n)],
+            "patient_id": range(100_000, 100_000 + n),
+            "visits": range(n),
+            "email": [f"u{i}@x.org" for i in range(n)],
+            "note": ["The patient came in late and was seen by nobody. " * 4] * n,
+            "clock": ["08:30"] * n,
+            "at": ["08:30:15"] * n,
+            "stay": [f"{i} days 00:00:05" for i in range(n)],
+            "id": ["a"] * n,
+        }
+    )  # fmt: skip
+    schema = draft_schema(frame)
+    kinds = {c.name: c.kind for c in schema.columns}
+    assert kinds == {
+        "day": Kind.DATETIME, "month_first": Kind.DATETIME, "pay": Kind.DECIMAL, "weight": Kind.FLOAT, "smoker": Kind.BOOLEAN,
+        "code": Kind.IDENTIFIER, "patient_id": Kind.IDENTIFIER, "visits": Kind.INTEGER, "email": Kind.PII, "note": Kind.TEXT,
+        "clock": Kind.TIME, "at": Kind.TIME, "stay": Kind.DURATION, "id": Kind.CATEGORY,
+    }  # fmt: skip
+    assert (schema["day"].format, schema["day"].bounds) == ("%d/%m/%Y", ("2020-01-01", "2020-12-31"))
+    assert schema["month_first"].format == "%m/%d/%Y"
+    assert (schema["pay"].decimal_mark, schema["pay"].precision, schema["pay"].bounds) == (",", 2, (1000.0, 2000.0))
+    assert schema["smoker"].categories == ("N", "Y")
+    assert (schema["code"].pattern, schema["patient_id"].pattern) == ("P-[0-9]{5}", "[0-9]{6}")
+    assert (schema["clock"].granularity, schema["at"].granularity) == ("minute", None)
+    assert schema["stay"].bounds == (0, 9e6)

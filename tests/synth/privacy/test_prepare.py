@@ -206,3 +206,31 @@ def test_bounds_of_datetimes_are_dates_and_none_occupied_takes_the_fullest():
     assert (low, high) == ("2010-01-01T00:00:00", "2010-12-31T00:00:00")
     dates = Column(name="x", kind=Kind.DATETIME, format="%Y-%m-%d")
     assert guess_bounds(dates, counts, 5.0) == ("2010-01-01", "2010-12-31")
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "granularity"),
+    [
+        ({"clock": 99, "time": 1}, Kind.TIME, None),
+        ({"clock": 100}, Kind.TIME, "minute"),
+        ({"duration": 100}, Kind.DURATION, None),
+        ({"prose": 100}, Kind.TEXT, None),
+    ],
+)
+def test_times_durations_and_prose_are_told(counts, kind, granularity):
+    found = guess_kind(Column(name="x"), np.array([counts.get(name, 0) for name in VALUE_CLASSES]), 0.1)
+    assert (found.kind, found.granularity) == (kind, granularity)
+
+
+def test_free_text_is_refused_with_what_to_do(keystream):
+    frame = pd.DataFrame({"a": [1, 2] * 200, "note": ["word " * 40] * 400})
+    with pytest.raises(RefusedError, match=r"'note' is free text, .* drop it, or declare it"):
+        run(frame, Schema(columns=(Column(name="a"), Column(name="note")), public_rows=400), keystream("prose"))
+
+
+def test_learnt_bounds_stay_inside_the_type():
+    buckets = np.zeros(len(bucket_edges(Column(name="x", kind=Kind.INTEGER))) - 1)
+    buckets[[0, -1]] = 1000
+    assert guess_bounds(Column(name="x", kind=Kind.INTEGER, dtype="uint8"), buckets, 1.0) == (0, 255)
+    low, high = guess_bounds(Column(name="x", kind=Kind.DURATION), buckets, 1.0)
+    assert Column(name="x", kind=Kind.DURATION, bounds=(low, high)).numeric_bounds() == (low, high)

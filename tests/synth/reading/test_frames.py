@@ -39,7 +39,7 @@ def test_arrow_types_declare_kinds_and_are_kept():
         "i": (Kind.INTEGER, "uint8"),
         "f": (None, "float"),
         "b": (Kind.BOOLEAN, "bool"),
-        "s": (None, None),
+        "s": (None, "text"),
         "l": (None, "large_string"),
         "c": (Kind.CATEGORY, "category"),
         "k": (Kind.CATEGORY, "category[int64]"),

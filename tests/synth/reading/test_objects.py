@@ -19,7 +19,7 @@ def test_polars_frames_are_read():
 def test_duckdb_relations_and_arrow_tables_are_read():
     relation = duckdb.sql("select 1::smallint as n, 'x' as s")
     assert is_arrow_like(relation)
-    assert load_table(relation).dtypes == {"n": "int16"}
+    assert load_table(relation).dtypes == {"n": "int16", "s": "text"}
     source = open_object(pa.table({"n": [1, 2]}))
     assert sum(len(b) for b in source.batches()) == 2
     assert not is_arrow_like([1])
