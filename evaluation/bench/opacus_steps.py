@@ -15,6 +15,7 @@ from opacus.utils.fast_gradient_clipping_utils import DPLossFastGradientClipping
 from torch import Tensor, nn
 
 RowLosses = Callable[[nn.Module], Tensor]
+HARMLESS = "Full backward hook is firing"  # on a first layer, at every step
 
 
 def hooks_step(module: nn.Module, losses: RowLosses, batch: int, noise_multiplier: float) -> Callable[[], None]:
@@ -26,6 +27,8 @@ def hooks_step(module: nn.Module, losses: RowLosses, batch: int, noise_multiplie
         torch.optim.SGD(hooked.parameters(), lr=1e-3, momentum=0.9),
         noise_multiplier=noise_multiplier, max_grad_norm=1.0, expected_batch_size=batch,
     )  # fmt: skip
+
+    warnings.filterwarnings("ignore", HARMLESS)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -61,6 +64,8 @@ def ghost_step(module: nn.Module, losses: RowLosses, batch: int, noise_multiplie
         noise_multiplier=noise_multiplier, max_grad_norm=1.0, expected_batch_size=batch,
     )  # fmt: skip
     criterion = DPLossFastGradientClipping(hooked, optimizer, Losses(losses, hooked))
+
+    warnings.filterwarnings("ignore", HARMLESS)
 
     def step() -> None:
         optimizer.zero_grad()
