@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth.entity import completed, unit_of
+from synth.errors import InputError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.going import Going
@@ -17,6 +19,7 @@ from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.rows import StoredRows
+from synth.processes import several
 from synth.progress import Progress, Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import ReadOptions
@@ -26,6 +29,9 @@ from synth.release import Release, load
 from synth.schema import Schema, schema_to_dict
 from synth.schema_toml import read_schema_toml
 from synth.sdv_metadata import read_sdv_metadata
+
+if TYPE_CHECKING:
+    from synth.privacy.workers import Workers
 
 __all__ = ["fit", "load", "read_schema"]
 
@@ -63,6 +69,9 @@ def fit(
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
     Where the schema names an entity, they differ in all rows of one entity.
+
+    In several processes (torchrun and its like) each keeps its part of a file's rows, or gives a frame of its own rows; all
+    get the same release, and the first one writes the ledger.
 
     Args:
         data: A file, a pattern or folder of files, a table of a DuckDB database (``file.duckdb::table``), the URL of a
@@ -102,9 +111,13 @@ def fit(
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
-    place = Path(ledger) if ledger is not None else None
     unit = unit_of(declared)
-    plan = Going(place, Path(checkpoint) if checkpoint is not None else None, resume=resume, keyed=secret is not None)
+    workers = _workers(secret, declared)
+    if workers is not None and resume:
+        raise InputError("a fit in several processes does not go on after an interruption; start it anew without --resume")
+    place = Path(ledger) if ledger is not None and (workers is None or workers.leads) else None
+    keep = Path(checkpoint) if checkpoint is not None and workers is None else None
+    plan = Going(place, keep, resume=resume, keyed=secret is not None)
     settings = _settings(budget, declared, model, synthesizer, seed)
     named = str(data) if isinstance(data, str | Path) else None
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
@@ -112,11 +125,13 @@ def fit(
     kept = plan.kept(told)
     if place is not None and kept is None:
         check_admission(place, budget, unit)
-    found = _rows(data, declared, progress, options_read)
+    found = _rows(data, declared, progress, options_read, workers)
     fresh = secrets.randbits(63) if kept is None else kept.seed
+    if workers is not None and not workers.leads:
+        budget = Budget(**workers.told(dict))
     book = plan.ledger(budget, kept, told, fresh, unit)
     with book.settled():
-        noise = Noise(os_entropy, fresh, FRESH)
+        noise = Noise(os_entropy, fresh, FRESH) if workers is None else _shared(workers, book.budget, fresh)
         if secret is not None:
             noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
         rows = open_frame(found, declared, book, entropy=noise.entropy)
@@ -132,6 +147,27 @@ def fit(
         filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
         given = None if persons is None else completed(persons, codec.schema)
         return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
+
+
+def _workers(secret: bytes | None, schema: Schema | None) -> Workers | None:
+    """The other processes of this run, where there are any; those of a library that set them up before as well."""
+    if not several() and "torch.distributed" not in sys.modules:
+        return None
+    from synth.privacy.workers import join
+
+    workers = join()
+    if workers is not None and secret is not None:
+        raise InputError("a noise key repeats the fit of one process; fit without --noise-key, or in one process")
+    if workers is not None and schema is not None and schema.entity is not None:
+        raise InputError("rows of one entity must lie in one process, which is not arranged for yet; fit in one process")
+    return workers
+
+
+def _shared(workers: Workers, budget: Budget, seed: int) -> Noise:
+    """The lead tells what the others need to do as it does: its budget (they wait for it with their ledger) and its seed."""
+    if workers.leads:
+        workers.told(lambda: dataclasses.asdict(budget))
+    return Noise(workers, workers.told(lambda: seed), FRESH)
 
 
 class Noise(NamedTuple):
@@ -161,10 +197,13 @@ def _keyed(secret: bytes, found: Loaded | StoredRows, settings: dict[str, Any]) 
     return Noise(keyed_stream(secret, rows, settings), seed_of(secret, settings), KEYED)
 
 
-def _rows(data: Any, schema: Schema | None, progress: Progress, options: ReadOptions) -> Loaded | StoredRows:
+def _rows(
+    data: Any, schema: Schema | None, progress: Progress, options: ReadOptions, workers: Workers | None
+) -> Loaded | StoredRows:
     if isinstance(data, str | Path):
         progress.phase("reading")
-        return read_rows(data, schema, options, progress)
+        part = (0, 1) if workers is None else (workers.rank, workers.size)
+        return read_rows(data, schema, options, progress, part=part)
     return load_table(data)
 
 

@@ -32,3 +32,9 @@ class AccountingError(SynthError):
     """Two accountants disagree, or an event is unknown: no guarantee is given rather than a wrong one."""
 
     exit_code = 3
+
+
+class WorkerError(SynthError):
+    """One of the processes of a run is gone, and the run with it. What was charged stays charged."""
+
+    exit_code = 1

@@ -17,6 +17,7 @@ import typer
 from synth.cli.console import Reporter, out, print_json, say
 from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
+from synth.processes import leads
 from synth.registry import DEFAULT, SYNTHESIZERS
 
 MODEL_HELP = f"One of {', '.join(SYNTHESIZERS)}; {DEFAULT} by default."
@@ -121,6 +122,8 @@ def fit(
     target = Path(said.output or "model.synth")
     started = time.monotonic()
     release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json, resume=resume)
+    if not leads():
+        return
     facts = {
         "model": str(target),
         "ledger": str(book),
@@ -150,7 +153,9 @@ def run_fit(
     from synth.release import check_writable
     from synth.runner import fit_config
 
-    check_writable(target, force=force)
+    if leads():
+        check_writable(target, force=force)
+    quiet, as_json = (quiet, as_json) if leads() else (True, False)
     book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
     checkpoint = target.with_name(target.name + ".checkpoint") if said.noise_key is None or resume else None
     earlier = sum(record["record"] == "run" for record in read_ledger(book))
@@ -161,8 +166,9 @@ def run_fit(
         )
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=said.epsilon) as progress:
         release = fit_config(said, book, progress, checkpoint=checkpoint, resume=resume)
-        release.save(target, force=force)
-    if checkpoint is not None:
+        if leads():
+            release.save(target, force=force)
+    if checkpoint is not None and leads():
         checkpoint.unlink(missing_ok=True)
     return release, book
 

@@ -20,8 +20,8 @@ from synth.privacy.checkpoint import Array, array_to_texts, texts_to_array
 from synth.privacy.codes import Codes
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import Value, named_values, noisy_counts, selection_threshold
-from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.mechanisms import exact_agreed, named_values, noisy_counts, selection_threshold
+from synth.privacy.randomness import Entropy, Value, os_entropy
 from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
 from synth.privacy.sealed import Sealed
@@ -119,7 +119,7 @@ class PrivateFrame(Sealed):
 
         def draw() -> list[Array]:
             named: dict[float, float] = {}
-            parts = math.ceil(max(sum(self.__rows.exact_sizes()), 1) / DISTINCT)
+            parts = exact_agreed(math.ceil(max(sum(self.__rows.exact_sizes()), 1) / DISTINCT), self.__entropy)
             for part in range(parts):
                 chunks = self._values(column, axis)
                 values, exact_counts = exact.exact_number_counts(chunks, axis.low, axis.step, (part, parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from synth.reading.source import ReadOptions
 from synth.schema import Kind, Schema, undeclared
 
 
-def read_rows(place: str | Path, schema: Schema | None, options: ReadOptions, progress: Progress) -> Loaded | StoredRows:
+def read_rows(
+    place: str | Path, schema: Schema | None, options: ReadOptions, progress: Progress, *, part: tuple[int, int] = (0, 1)
+) -> Loaded | StoredRows:
     """A table into memory, or where it is a lake into a store on disk, chunk by chunk; see ``lake`` and ``load_table``.
 
     Args:
@@ -38,10 +41,18 @@ def read_rows(place: str | Path, schema: Schema | None, options: ReadOptions, pr
         schema: Declared facts; columns that are made anew do not reach the store.
         options: How to read it.
         progress: Told that something goes on, not how many rows there are.
+        part: Which of how many workers reads, from 0: it keeps its part of the rows. All must find them in the same order, or
+            a row might count twice.
     """
-    if is_url(str(place)) or not is_lake(str(place)):
-        return load_table(place, options)
-    return store_rows(open_lake(str(place), Reading(delimiter=options.delimiter, encoding=options.encoding)), schema, progress)
+    (rank, of), url = part, is_url(str(place))
+    if url and of > 1:
+        raise InputError("the rows of a query may come in another order to each process; give a file, or fit in one process")
+    if url or not is_lake(str(place)):
+        loaded = load_table(place, options)
+        start, end = (len(loaded.frame) * r // of for r in (rank, rank + 1))
+        return replace(loaded, frame=loaded.frame.iloc[start:end])
+    lake = open_lake(str(place), Reading(delimiter=options.delimiter, encoding=options.encoding))
+    return store_rows(lake.part(rank, of), schema, progress)
 
 
 def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Path | None = None) -> StoredRows:

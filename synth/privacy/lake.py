@@ -59,8 +59,14 @@ class Lake:
     chunks: Callable[[], Iterator[pa.Table]]
 
     def part(self, rank: int, of: int) -> Lake:
-        """Every ``of``-th chunk: what worker ``rank`` (from 0) of ``of`` workers reads. Together they read each row once."""
-        return Lake(self.names, lambda: itertools.islice(self.chunks(), rank, None, of))
+        """What worker ``rank`` (from 0) of ``of`` workers keeps of every chunk: equal parts, together each row once."""
+
+        def chunks() -> Iterator[pa.Table]:
+            for chunk in self.chunks():
+                start, end = (chunk.num_rows * r // of for r in (rank, rank + 1))
+                yield chunk.slice(start, end - start)
+
+        return Lake(self.names, chunks)
 
 
 def is_lake(source: str) -> bool:

@@ -1,11 +1,14 @@
-"""Noise as functions of exact integers. Everything that enters is private, everything that leaves may leave."""
+"""Noise as functions of exact integers. Everything that enters is private, everything that leaves may leave.
+
+Where several processes hold the rows (``Several``), their integers are added up first, noise is drawn once, and all get the
+same noisy answer. Nothing gets noise but here, so no process can give an answer about its own rows alone.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TypeVar
 
 import mpmath
 import numpy as np
@@ -13,12 +16,10 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from synth.errors import AccountingError
-from synth.privacy.randomness import Entropy, bind, rounded_gaussian
+from synth.privacy.randomness import Entropy, Several, Value, bind, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-
-Value = TypeVar("Value", str, float)
 
 GRID_LOSS = 0.005  # rounding a gradient sum to the grid may raise its sensitivity by at most this share
 _DIGITS, _CHOICE_BITS = 60, 256
@@ -45,9 +46,17 @@ def noisy_counts(exact_counts: IntArray, *, sigma: float, entropy: Entropy) -> I
     """
     if not np.issubdtype(exact_counts.dtype, np.integer):
         raise AccountingError("counts must be integers before noise is added")
-    bind(entropy, f"{sigma!r} {exact_counts.shape}".encode() + exact_counts.astype(np.int64).tobytes())
-    noise = rounded_gaussian(exact_counts.size, sigma, entropy)
-    return exact_counts.astype(np.int64) + noise.reshape(exact_counts.shape)
+    exact_counts = exact_counts.astype(np.int64)
+    if isinstance(entropy, Several):
+        whole = entropy.total(exact_counts, repr(sigma))
+        answer: IntArray = entropy.told(lambda: _noisy(whole, sigma, entropy))
+        return answer
+    return _noisy(exact_counts, sigma, entropy)
+
+
+def _noisy(exact_counts: IntArray, sigma: float, entropy: Entropy) -> IntArray:
+    bind(entropy, f"{sigma!r} {exact_counts.shape}".encode() + exact_counts.tobytes())
+    return exact_counts + rounded_gaussian(exact_counts.size, sigma, entropy).reshape(exact_counts.shape)
 
 
 def selection_threshold(sigma: float, delta: float, *, cap: int = 1, scale: int = 1) -> int:
@@ -111,10 +120,33 @@ def named_values(
         threshold: From ``selection_threshold``.
         entropy: Source of secret bytes.
     """
-    noisy = noisy_counts(exact_counts, sigma=sigma, entropy=entropy)
+    if isinstance(entropy, Several):
+        found, counts = entropy.merged(values, exact_counts)
+        named: list[tuple[Value, int]] = entropy.told(lambda: _named(found, counts, sigma, threshold, entropy))
+        return dict(named)
+    return dict(_named(values, exact_counts, sigma, threshold, entropy))
+
+
+def _named(
+    values: Sequence[Value], exact_counts: IntArray, sigma: float, threshold: int, entropy: Entropy
+) -> list[tuple[Value, int]]:
+    noisy = _noisy(exact_counts, sigma, entropy)
     if len(noisy) != len(values):
         raise AccountingError("every value has one count")
-    return dict(sorted((values[int(i)], int(noisy[i])) for i in np.flatnonzero(noisy > threshold)))
+    return sorted((values[int(i)], int(noisy[i])) for i in np.flatnonzero(noisy > threshold))
+
+
+def exact_whole(exact_counts: IntArray, entropy: Entropy) -> IntArray:
+    """Counts that scores are computed from: of all processes where there are several. Private.
+
+    In processes other than the one that will draw these are zeros.
+    """
+    return entropy.total(exact_counts, "scores") if isinstance(entropy, Several) else exact_counts
+
+
+def exact_agreed(own: int, entropy: Entropy) -> int:
+    """One of several processes' figures, the same in all of them: for how work is cut, never for an answer. Private."""
+    return int(entropy.told(lambda: own)) if isinstance(entropy, Several) else own
 
 
 def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fraction, epsilon: float, entropy: Entropy) -> int:
@@ -124,7 +156,7 @@ def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fractio
     on 256 secret bits. Probabilities are right up to ``options * 2^-190``, which the slack in ``budget`` covers.
 
     Args:
-        exact_scores: One per option, at least one. Private.
+        exact_scores: One per option, at least one, from counts that went through ``exact_whole``. Private.
         sensitivity: How far one unit can move any score. Public.
         epsilon: Range of the privacy loss.
         entropy: Source of secret bytes.
@@ -138,6 +170,12 @@ def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fractio
     sound = 0 < epsilon < math.inf and isinstance(sensitivity, Fraction) and sensitivity > 0
     if not sound or not exact_scores or not all(isinstance(s, Fraction) for s in exact_scores):
         raise AccountingError("a choice needs options with exact scores, and a finite epsilon and sensitivity above 0")
+    if isinstance(entropy, Several):
+        return int(entropy.told(lambda: _chosen(exact_scores, sensitivity, epsilon, entropy)))
+    return _chosen(exact_scores, sensitivity, epsilon, entropy)
+
+
+def _chosen(exact_scores: Sequence[Fraction], sensitivity: Fraction, epsilon: float, entropy: Entropy) -> int:
     bind(entropy, repr((exact_scores, sensitivity, epsilon)).encode())
     rate, top = Fraction(epsilon) / (2 * sensitivity), max(exact_scores)
     with mpmath.workdps(_DIGITS):

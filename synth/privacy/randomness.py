@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import mpmath
 import numpy as np
@@ -24,6 +25,8 @@ Entropy = Callable[[int], bytes]
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+Value = TypeVar("Value", str, float)
+
 _TOLERANCE = 1e-11  # in sigmas; ndtri is good to about 1e-15
 _GAP_TOLERANCE = 1e-13  # relative; logarithms are good to about 1e-15
 _DIGITS = 60
@@ -33,6 +36,23 @@ _EXTRA_BITS = 128
 def os_entropy(n_bytes: int) -> bytes:
     """Bytes from the operating system's generator."""
     return os.urandom(n_bytes)
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A source of secret bytes that stands for several processes with their own rows; see ``synth.privacy.workers``."""
+
+    def __call__(self, n_bytes: int) -> bytes:
+        """Bytes of this process's own."""
+
+    def total(self, exact: IntArray, asked: str) -> IntArray:
+        """Sum over all processes, at the one that draws the noise; zeros elsewhere. Private."""
+
+    def merged(self, values: Sequence[Value], exact_counts: IntArray) -> tuple[list[Value], IntArray]:
+        """Counts by value of all processes, in order, at the one that draws the noise; nothing elsewhere. Private."""
+
+    def told(self, answer: Callable[[], Any]) -> Any:
+        """What the one that draws the noise answers, to all: an array, or plain JSON. Public."""
 
 
 def bind(entropy: Entropy, exact_question: bytes) -> None:

@@ -24,7 +24,7 @@ from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
 from synth.privacy.events import GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import exponential_choice
+from synth.privacy.mechanisms import exact_whole, exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 from synth.privacy.signs import SignProduct, check_products, said
@@ -260,7 +260,8 @@ class PrivateTable(Sealed):
 
         def draw() -> list[IntArray]:
             tables, scale = self._exact_tables([names for names, _ in guesses]), self.__units.scale
-            exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(tables, guesses, strict=True))
+            wholes = [exact_whole(table, self.__entropy) for table in tables]
+            exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(wholes, guesses, strict=True))
             exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
             return [np.array([exponential_choice(exact_scores, sensitivity=most, epsilon=epsilon, entropy=self.__entropy)])]
 

@@ -236,3 +236,40 @@ def test_a_person_is_what_the_receipt_promises_to_protect(tmp_path):
     with pytest.raises(InputError, match="another unit than one row"):
         fit(rows, epsilon=2.0, model="independent", ledger=book)
     assert fit(rows, epsilon=2.0, schema=schema, model="independent", ledger=book).receipt.unit == "who"
+
+
+def test_a_noise_key_is_for_one_process(monkeypatch, tmp_path):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("synth.privacy.workers.join", object)
+    write_noise_key(tmp_path / "key")
+    with pytest.raises(InputError, match="one process"):
+        fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", noise_key=tmp_path / "key")
+
+
+def test_two_processes_fit_their_rows_to_one_release(tmp_path, monkeypatch):
+    """Worker 1 is a fork that holds the other half of the rows; both get the same release, one ledger is written."""
+    import torch.distributed as dist
+
+    path, store = tmp_path / "t.csv", tmp_path / "store"
+    rows().to_csv(path, index=False)
+
+    def work(rank):
+        dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+        try:
+            ledger = tmp_path / f"ledger{rank}"
+            return fit(path, epsilon=2.0, schema=DECLARED, model="independent", ledger=ledger).sample(500, seed=1)
+        finally:
+            dist.destroy_process_group()
+
+    child = os.fork()
+    if child == 0:
+        try:
+            work(1).to_csv(tmp_path / "theirs.csv", index=False)
+        finally:
+            os._exit(0)
+    work(0).to_csv(tmp_path / "mine.csv", index=False)
+    os.waitpid(child, 0)
+    assert (tmp_path / "mine.csv").read_bytes() == (tmp_path / "theirs.csv").read_bytes()
+    assert read_ledger(tmp_path / "ledger0")[-1]["outcome"] == "done"
+    assert not (tmp_path / "ledger1").exists()
