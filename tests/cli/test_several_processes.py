@@ -52,7 +52,8 @@ def test_a_killed_worker_ends_the_run_and_its_charges_stand(child_environment, t
     os.kill(_follower(run.pid), signal.SIGKILL)
     _, err = run.communicate(timeout=100)
     assert run.returncode != 0
-    assert "Traceback" not in err.split("torch.distributed.elastic")[0]
+    assert "error: another worker of this run is gone" in err or "interrupted" in err
+    assert "/synth/" not in err  # tracebacks are torchrun's own
     assert not made.exists()
     assert [record["record"] for record in records(made)][-1] == "end"
     assert records(made)[-1]["outcome"] in ("failed", "interrupted")
