@@ -140,7 +140,7 @@ def test_clipped_sums_are_those_of_one_process(crew, net, loss):
     def task(crew, rows=None):
         mine = codes[crew.rank * 4 : crew.rank * 4 + 4] if rows is None else rows  # 4, 4 and 3 rows
         module, plan = net(), SgdPlan(steps=1, sample_rate=0.5, divisor=11.0)
-        NoisyGradient(module, lambda m, c, _: loss(m, c), plan, 1e-9, lambda: mine.astype(np.uint16), crew).step()
+        NoisyGradient(module, lambda m, c, _: loss(m, c), plan, 1e-9, lambda: (mine.astype(np.uint16), None), crew).step()
         return torch.cat([p.grad.flatten() for p in module.parameters()]).numpy()
 
     alone = task(os.urandom, codes)
