@@ -78,10 +78,11 @@ def arrow_array(cells: Cells, column: Column, named: tuple[str, ...] = ()) -> pa
         named: All texts that a category may hold, where they are known.
     """
     target, kind = arrow_type(column), column.kind
-    if pa.types.is_string(target) or pa.types.is_large_string(target):
-        return pa.array(cells if cells.dtype == object and kind is not Kind.BOOLEAN else as_texts(cells, column), type=target)
-    if pa.types.is_dictionary(target):
-        return _dictionary(cells, target, named or column.categories or ())
+    if pa.types.is_string(target) or pa.types.is_large_string(target) or pa.types.is_dictionary(target):
+        texts = cells if cells.dtype == object and kind is not Kind.BOOLEAN else as_texts(cells, column)
+        if pa.types.is_dictionary(target):
+            return _dictionary(texts, target, named or column.categories or ())
+        return pa.array(texts, type=target)
     if kind is Kind.BOOLEAN and not pa.types.is_boolean(target):
         cells = np.array([np.nan if c is None else float(c == "True") for c in cells])
     if cells.dtype == object:
