@@ -12,6 +12,7 @@ from synth.entity import completed, unit_of
 from synth.errors import InputError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
+from synth.privacy.frame import PrivateFrame
 from synth.privacy.going import Going
 from synth.privacy.ingest import load_table, open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
@@ -134,19 +135,33 @@ def fit(
         noise = Noise(os_entropy, fresh, FRESH) if workers is None else _shared(workers, book.budget, fresh)
         if secret is not None:
             noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
-        rows = open_frame(found, declared, book, entropy=noise.entropy)
-        known, persons = rows.whole, rows.persons
+        rows = [open_frame(found, declared, book, entropy=noise.entropy)]
         del found, data
-        table, codec = prepare(rows, progress)
-        del rows
         run = Run(seed=noise.seed if seed is None else seed, progress=progress)
-        fitted = synthesizer.fit(table, run)
-        progress.spent(book.spent())
-        progress.phase("checking the account")
-        receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise.grade)
-        filled = dataclasses.asdict(synthesizer)  # type: ignore[call-overload]
-        given = None if persons is None else completed(persons, codec.schema)
-        return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
+        return learn(rows, model, synthesizer, run, noise.grade)
+
+
+def learn(held: list[PrivateFrame], model: str, synthesizer: Any, run: Run, noise_grade: str = FRESH) -> Release:
+    """A release of rows that stand behind their ledger.
+
+    Args:
+        held: The one frame; it is taken out of the list, so that raw cells do not stay in memory while the model trains.
+        model: Name of the synthesizer.
+        synthesizer: With its options.
+        run: Seed and progress.
+        noise_grade: How the noise is drawn.
+    """
+    rows = held.pop()
+    book, known, persons = rows.ledger, rows.whole, rows.persons
+    table, codec = prepare(rows, run.progress)
+    del rows
+    fitted = synthesizer.fit(table, run)
+    run.progress.spent(book.spent())
+    run.progress.phase("checking the account")
+    receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise_grade)
+    filled = dataclasses.asdict(synthesizer)
+    given = None if persons is None else completed(persons, codec.schema)
+    return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
 
 
 def _workers(secret: bytes | None, schema: Schema | None) -> Workers | None:

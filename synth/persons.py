@@ -45,21 +45,62 @@ def persons_per(rows: int, cap: int) -> int:
     return max(rows // min(cap, POOL), 1)
 
 
-def draw_persons(codes: Codes, sizes: Sequence[int], constant: Sequence[int], rng: np.random.Generator) -> Persons:
+def draw_persons(
+    codes: Codes, sizes: Sequence[int], constant: Sequence[int], rng: np.random.Generator, *, least: int = 1
+) -> Persons:
     """Put drawn rows together.
 
     Args:
-        codes: Drawn rows, the first column ``m`` meaning ``m + 1`` rows; shape (n, d), n >= 1.
+        codes: Drawn rows, the first column ``m`` meaning ``m + least`` rows; shape (n, d), n >= 1.
         sizes: Codes per column.
         constant: Columns that are constant per person.
         rng: The only source of chance.
+        least: Rows that the first code stands for.
     """
-    keys = [*by_relevance(codes, sizes, constant), 0]
-    pool = codes[np.lexsort([rng.random(len(codes)), *(codes[:, j] for j in reversed(keys))])]
+    pool, keys = _sorted(codes, sizes, constant, rng)
     number = persons_per(len(codes), sizes[0])
     step = len(codes) / number
     places = rng.permutation(((rng.random() + np.arange(number)) * step).astype(np.int64))
-    return gather(pool, keys, places, pool[places, 0].astype(np.int64) + 1)
+    return gather(pool, keys, places, pool[places, 0].astype(np.int64) + least)
+
+
+def match_persons(
+    codes: Codes, sizes: Sequence[int], constant: Sequence[int], given: Codes, rng: np.random.Generator
+) -> Persons:
+    """Rows for persons that are there already: those of a drawn person with the same constants, or the nearest in order.
+
+    Args:
+        codes: Drawn rows, the first column being their number, from none on; shape (n, d).
+        sizes: Codes per column.
+        constant: Columns that are constant per person.
+        given: Constants of the persons, shape (persons, len(constant)), columns as in ``constant``.
+        rng: The only source of chance.
+    """
+    pool, keys = _sorted(codes, sizes, constant, rng)
+    order = [list(constant).index(j) for j in keys[:-1]]
+    known = _one_number(pool[:, keys[:-1]], [sizes[j] for j in keys[:-1]])
+    asked = _one_number(given[:, order], [sizes[j] for j in keys[:-1]])
+    low, high = np.searchsorted(known, asked, side="left"), np.searchsorted(known, asked, side="right")
+    spread = np.maximum(high - low, 1)
+    places = np.clip(low + (rng.random(len(asked)) * spread).astype(np.int64), 0, len(pool) - 1)
+    return gather(pool, keys, places, pool[places, 0].astype(np.int64))
+
+
+def _sorted(codes: Codes, sizes: Sequence[int], constant: Sequence[int], rng: np.random.Generator) -> tuple[Codes, list[int]]:
+    """Drawn rows in order, and the columns they are sorted by."""
+    keys = [*by_relevance(codes, sizes, constant), 0]
+    return codes[np.lexsort([rng.random(len(codes)), *(codes[:, j] for j in reversed(keys))])], keys
+
+
+def _one_number(codes: Codes, sizes: Sequence[int]) -> IntArray:
+    """Several columns as one number that sorts like them, as many of the first ones as 62 bits hold; (n, k) to (n,)."""
+    whole, room = np.zeros(len(codes), dtype=np.int64), 1 << 62
+    for j, size in enumerate(sizes):
+        if room < size:
+            break
+        room //= size
+        whole = whole * size + codes[:, j]
+    return whole
 
 
 def gather(pool: Codes, keys: Sequence[int], places: IntArray, counts: IntArray) -> Persons:

@@ -148,7 +148,7 @@ class Release:
 
     def _row_blocks(self, total: int, root: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
         fresh = self._fresh(root)
-        for start, (codes, rng) in zip(range(0, total, BLOCK), self._code_blocks(root), strict=False):
+        for start, (codes, rng) in zip(range(0, total, BLOCK), self.code_blocks(root), strict=False):
             yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
 
     def _person_blocks(
@@ -157,13 +157,13 @@ class Release:
         seed = np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM)
         limits = {"num_rows": num_rows, "num_persons": num_persons}
         try:
-            yield from person_blocks(self._code_blocks(root), self.codec, schema, seed, **limits)
+            yield from person_blocks(self.code_blocks(root), self.codec, schema, seed, **limits)
         except SynthError:
             raise
         except FAULTS as error:
             raise _misfit(error) from error
 
-    def _code_blocks(self, root: np.random.SeedSequence) -> Iterator[tuple[npt.NDArray[np.int32], np.random.Generator]]:
+    def code_blocks(self, root: np.random.SeedSequence) -> Iterator[tuple[npt.NDArray[np.int32], np.random.Generator]]:
         """Endless blocks of drawn codes, each from a random stream of its own that goes on after it."""
         synthesizer = make_synthesizer(self.model, self.options)
         for block in itertools.count():

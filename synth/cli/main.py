@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring, planning
+from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring, planning, tabling
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -54,6 +54,7 @@ budgeting.register(app)
 facts.register(app)
 planning.register(app)
 benching.register(app)
+tabling.register(app)
 
 
 def _version(show: bool) -> None:

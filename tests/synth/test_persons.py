@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synth.persons import by_relevance, draw_persons, gather, persons_per
+from synth.persons import by_relevance, draw_persons, gather, match_persons, persons_per
 
 SIZES = (4, 3, 5, 2)  # rows per person, a constant, an open column, a noise column
 ALPHA = 1e-7
@@ -83,3 +83,24 @@ def test_the_first_persons_are_no_special_ones():
     """Were they still sorted by their constants, the first hundred would share one."""
     found = draw_persons(drawn(), SIZES, [1], np.random.default_rng(3))
     assert len(np.unique(found.anchors[:100, 1])) == 3  # errs with a chance below 3 * 0.8^100
+
+
+def test_given_persons_get_rows_of_drawn_persons_with_their_constants():
+    codes = drawn()
+    given = np.array([[0], [1], [2]] * 500)
+    found = match_persons(codes, SIZES, [1], given, np.random.default_rng(4))
+    counts = np.bincount(found.owner, minlength=1500)
+    assert np.array_equal(found.rows[:, 1], given[found.owner, 0])
+    for constant in range(3):
+        known = codes[codes[:, 1] == constant, 0].mean()  # here the first code is the number of rows, from none on
+        assert abs(counts[given[:, 0] == constant].mean() - known) < 0.3  # five hundred persons: seven standard deviations
+
+
+def test_given_persons_without_constants_or_with_ones_that_were_not_drawn():
+    codes = drawn(60)
+    found = match_persons(codes, SIZES, [], np.empty((10, 0), dtype=np.int64), np.random.default_rng(5))
+    assert len(found.anchors) == 10
+    found = match_persons(codes, (4, 9, 5, 2), [1], np.array([[8]]), np.random.default_rng(5))
+    assert found.anchors[0, 1] == 2  # the nearest in order
+    wide = match_persons(codes, (4, 1 << 40, 1 << 40, 2), [1, 2], codes[:5, 1:3], np.random.default_rng(6))
+    assert len(wide.anchors) == 5
