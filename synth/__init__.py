@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from synth.errors import InputError, RefusedError, SynthError
     from synth.release import Release, load
     from synth.schema import Column, Kind, Outside, Schema
-    from synth.tables import fit_tables, load_tables
 
 __all__ = [
     "Column",
@@ -30,16 +29,12 @@ __all__ = [
     "SynthError",
     "__version__",
     "fit",
-    "fit_tables",
     "load",
-    "load_tables",
     "read_schema",
 ]
 
 _HOMES = {
     "fit": "synth.api",
-    "fit_tables": "synth.tables",
-    "load_tables": "synth.tables",
     "read_schema": "synth.api",
     "load": "synth.release",
     "Release": "synth.release",
