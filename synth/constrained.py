@@ -201,3 +201,22 @@ def _increments(constraint: FixedIncrements, known: Columns) -> Column:
 def custom_names(constraints: tuple[Constraint, ...]) -> tuple[str, ...]:
     """Names of the rules in Python."""
     return tuple(c.name for c in constraints if isinstance(c, Custom))
+
+
+def check_persons(columns: Sequence[Column], entity: str | None, constraints: tuple[Constraint, ...]) -> None:
+    """Refuse rules that rows put together into persons would not keep.
+
+    Raises:
+        SchemaError: A rule in Python, or one over the key or a column that is constant per person.
+    """
+    if entity is None:
+        return
+    fixed = {entity, *(c.name for c in columns if c.constant_per_entity)}
+    for one in constraints:
+        if isinstance(one, Custom):
+            raise SchemaError(f"the custom constraint {one.name!r} cannot be kept for rows of persons; take it or 'entity' out")
+        shared = [name for name in columns_of(one) if name in fixed]
+        if shared:
+            raise SchemaError(
+                f"column {shared[0]!r} is constant per person: no constraint may join it with others; take one out"
+            )

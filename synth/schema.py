@@ -11,7 +11,7 @@ from typing import Any
 
 from synth.column import LARGEST_INTEGER, LARGEST_NUMBER, MAX_CATEGORIES, Column
 from synth.column_dict import as_texts, column_from_dict, column_to_dict
-from synth.constrained import learnt_columns, stand_in
+from synth.constrained import check_persons, learnt_columns, stand_in
 from synth.constraints import Constraint, constraint_from_dict, constraint_to_dict, single_steps, written_by
 from synth.errors import SchemaError
 from synth.kinds import Kind, Outside
@@ -85,6 +85,7 @@ class Schema:
         self._index.update({name: i for i, name in enumerate(names)})
         if self.constraints:
             learnt_columns(self.columns, self.constraints)
+            check_persons(self.columns, self.entity, self.constraints)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -171,8 +172,6 @@ def _check_entity(schema: Schema) -> None:
         raise SchemaError("with an entity the number of persons counts: declare public_entities instead of public_rows")
     if schema.entity == schema.target or schema.entity in constant:
         raise SchemaError(f"the entity column {schema.entity!r} is never learnt; it is no target, and constant anyway")
-    if schema.constraints:
-        raise SchemaError("constraints are not kept among the rows of persons yet; leave out either them or the entity")
     if len(schema.columns) < 2:
         raise SchemaError(f"the entity column {schema.entity!r} is never learnt, and there is no other column")
 

@@ -73,7 +73,7 @@ def check(
 
     from synth.api import read_schema
     from synth.encoding.values import check_header
-    from synth.privacy.draft import check_schema
+    from synth.privacy.draft import check_constraints, check_schema
     from synth.privacy.ingest import load_table
     from synth.reading.source import ReadOptions
 
@@ -82,8 +82,9 @@ def check(
     frame = load_table(data, options).frame
     check_header([str(c) for c in frame.columns], declared)
     findings = check_schema(frame, declared)
+    rules = check_constraints(frame, declared)
     if as_json:
-        print_json([dataclasses.asdict(f) for f in findings])
+        print_json([*(dataclasses.asdict(f) for f in findings), *({"constraint": r, "broken": s} for r, s in rules.items())])
         return
     table = Table("column", "outside the domain", "missing though not nullable", box=box.SIMPLE)
     for f in findings:
@@ -95,6 +96,8 @@ def check(
         out.print("such cells are clipped, nulled or set to 'other' as the schema says; fit does not fail because of them")
     else:
         out.print(f"all {len(findings)} columns lie inside their declared domains")
+    for rule, share in rules.items():
+        out.print(f"{rule}: {100 * share:.2g} % of the rows break it" if share else f"{rule}: kept by all rows", markup=False)
 
 
 @schemas.command("export")

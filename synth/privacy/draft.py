@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from synth.constraints import Custom
 from synth.encoding.codec import category_cells
+from synth.encoding.reshape import broken
 from synth.encoding.values import numbers, texts
 from synth.kinds import DAY_SECONDS
 from synth.privacy.exact import exact_value_classes, exact_value_counts
@@ -147,3 +149,9 @@ def check_schema(frame: pd.DataFrame, schema: Schema) -> list[Finding]:
             Finding(column=column.name, outside=outside / n_rows, missing=0.0 if column.nullable else gone / n_rows)
         )
     return findings
+
+
+def check_constraints(frame: pd.DataFrame, schema: Schema) -> dict[str, float]:
+    """Share of rows that break each constraint, by a name for people, in [0, 1]. Not private. Rules in Python are left out."""
+    declared = replace(schema, constraints=tuple(c for c in schema.constraints if not isinstance(c, Custom)))
+    return {label: float(flags.mean()) if len(flags) else 0.0 for label, flags in broken(frame, declared).items()}

@@ -128,3 +128,17 @@ def test_more_contradictions():
         learnt_columns((F, A, Column(name="c", kind=Kind.FLOAT)), (Sum(total="f", parts=("a", "c")),))
     with pytest.raises(SchemaError, match="no multiple"):
         learnt_columns((Column(name="c", kind=Kind.INTEGER, bounds=(1, 2)),), (FixedIncrements(column="c", increment=5),))
+
+
+def test_rules_that_persons_would_not_keep_are_refused():
+    person = Column(name="person", kind=Kind.CATEGORY)
+    sex = Column(name="sex", kind=Kind.CATEGORY, constant_per_entity=True)
+    columns = (person, sex, DAY, END, ICD, CHAPTER)
+    facts = {"columns": columns, "entity": "person", "max_rows_per_entity": 3, "public_entities": 100}
+    assert Schema(**facts, constraints=(Inequality(low="start", high="end"),)).modelled
+    for rule, message in [
+        (Custom(name="r"), "cannot be kept for rows of persons"),
+        (FixedCombinations(columns=("sex", "icd")), "'sex' is constant per person"),
+    ]:
+        with pytest.raises(SchemaError, match=message):
+            Schema(**facts, constraints=(rule,))

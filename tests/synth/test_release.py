@@ -472,3 +472,22 @@ def test_notebooks_show_the_card_and_a_figure(release):
     assert "<html" in release._repr_html_()
     assert "epsilon" in release._repr_html_()
     assert len(release.figure(50).data) == len(release.schema.read_columns)
+
+
+def test_rows_of_persons_keep_constraints():
+    rng = np.random.default_rng(0)
+    person, low = rng.integers(0, 500, 1500), rng.integers(0, 10, 1500)
+    frame = pd.DataFrame({"person": person, "sex": person % 2, "low": low, "high": low + rng.integers(0, 5, 1500)})
+    schema = Schema(
+        columns=(
+            Column(name="person", kind=Kind.IDENTIFIER, nullable=False),
+            Column(name="sex", kind=Kind.CATEGORY, categories=("0", "1"), nullable=False, constant_per_entity=True),
+            *RULED.columns[:2],
+        ),
+        entity="person",
+        max_rows_per_entity=3,
+        constraints=(Inequality(low="low", high="high"),),
+    )
+    rows = fit(frame, schema=schema, epsilon=5.0, model="independent").sample(400, seed=0)
+    assert not any(flags.any() for flags in broken(rows, schema).values())
+    assert rows.groupby("person")["sex"].nunique().max() == 1

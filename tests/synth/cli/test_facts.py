@@ -60,3 +60,28 @@ def test_sdv_metadata_out_and_in(call, tmp_path):
     code, _, err = call("schema", "import", made, "--constraints", tmp_path / "bad.json", "-o", tmp_path / "u.toml")
     assert (code, "cannot read constraints" in err) == (2, True)
     assert not (tmp_path / "u.toml").exists()
+
+
+def test_a_check_counts_rows_that_break_constraints(call, tmp_path):
+    (tmp_path / "s.toml").write_text(
+        '[[columns]]\nname = "a"\nkind = "integer"\nbounds = [0, 9]\n'
+        '[[columns]]\nname = "b"\nkind = "integer"\nbounds = [0, 9]\n'
+        '[[constraints]]\nkind = "inequality"\nlow = "a"\nhigh = "b"\n'
+    )
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,2\n4,4\n5,7\n")
+    code, out, _ = call("schema", "check", tmp_path / "t.csv", "-s", tmp_path / "s.toml")
+    assert (code, "a <= b: 25 % of the rows break it" in out) == (0, True)
+    code, out, _ = call("schema", "check", tmp_path / "t.csv", "-s", tmp_path / "s.toml", "--json")
+    assert '"broken": 0.25' in out
+
+
+def test_bad_constraints_in_a_file_are_a_sentence(call, tmp_path):
+    head = '[[columns]]\nname = "a"\nkind = "integer"\nbounds = [0, 9]\n'
+    for rule, message in [
+        ('kind = "inequality"\nlow = "a"\nhigh = "z"', "does not have"),
+        ('kind = "nope"', "must be one of"),
+        ('kind = "sum"\ntotal = "a"', "'parts' is missing"),
+    ]:
+        (tmp_path / "s.toml").write_text(f"{head}[[constraints]]\n{rule}\n")
+        code, _, err = call("plan", tmp_path / "s.toml", "-n", 1000, "-e", 1)
+        assert (code, message in err) == (2, True), err
