@@ -107,7 +107,7 @@ class Family:
         least = max(
             (LEAST_NOISE / e.noise_multiplier for e in self.events if isinstance(e, SubsampledGaussianEvent)), default=0
         )
-        grid = 1.025 ** np.arange(-28, 64)
+        grid = 1.025 ** np.arange(-28, 100)
         return np.asarray(grid[grid >= least], dtype=np.float64)
 
     def claim(self, scale: float) -> Claim:

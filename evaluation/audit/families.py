@@ -38,10 +38,17 @@ OPTIONS = {  # small networks; the mechanisms are the same
     "hybrid": {"steps": 30},
     "dpvae": {"steps": 30},
     "dpgan": {"steps": 30, "generator_steps": 1, "generator_batch": 64, "hidden": 16},
-    "aim": {"rounds": 4, "iterations": 50},
-    "mst": {"iterations": 50},
+    "aim": {"rounds": 4, "iterations": 50, "max_codes": 500},
+    "mst": {"iterations": 50, "max_codes": 500},
 }
-DOMAIN = Domain(names=("who", "a", "b"), sizes=(SIDE * SIDE, 3, 3))
+SIDES = {"independent": 20, "aim": 20, "mst": 20}  # tables alone, codes unmerged: room for many canaries a fit
+
+
+def audit_domain(side: int) -> Domain:
+    """Columns of the audit's rows: a code for each canary, and two that say nothing."""
+    return Domain(names=("who", "a", "b"), sizes=(side * side, 3, 3))
+
+
 MARK = (2, 2)  # of a canary in the last two columns; no ordinary row has both, and neither code is rare
 
 
@@ -209,9 +216,9 @@ class FamilyFit:
         return sum(g.steps_left for g in self.log.gradients)
 
 
-def audit_rows(rng: np.random.Generator, *, constant: bool = False) -> IntArray:
-    """Canaries, then ordinary rows, as codes of ``DOMAIN``."""
-    size = SIDE * SIDE
+def audit_rows(rng: np.random.Generator, *, constant: bool = False, side: int = SIDE) -> IntArray:
+    """Canaries, then ordinary rows, as codes of ``audit_domain(side)``."""
+    size = side * side
     canaries = np.column_stack([np.arange(size), np.tile(MARK, (size, 1))])
     rest = rng.integers(0, 1 if constant else 8, size * ORDINARY)  # 8 is left out: that is the mark
     ordinary = np.column_stack([np.tile(np.arange(size), ORDINARY), rest // 3, rest % 3])
@@ -227,10 +234,11 @@ def watched_fit(model: str, rng: np.random.Generator, *, constant: bool = False,
         constant: Whether ordinary rows are all alike in all columns but ``who``.
         epsilon: Budget.
     """
-    known = audit_rows(rng, constant=constant)
-    log = Log(scores=np.zeros(SIDE * SIDE), present=rng.random(SIDE * SIDE) < 0.5)
+    side = SIDES.get(model, SIDE)
+    known = audit_rows(rng, constant=constant, side=side)
+    log = Log(scores=np.zeros(side * side), present=rng.random(side * side) < 0.5)
     ledger = audit_ledger(epsilon, rows=len(known))
-    table = WatchedTable(known, DOMAIN, ledger, log)
+    table = WatchedTable(known, audit_domain(side), ledger, log)
     make_synthesizer(model, dict(OPTIONS.get(model, {}))).fit(table, Run(seed=int(rng.integers(1 << 31))))
     return FamilyFit(log=log, events=ledger.events, mu=measurement_mu(ledger))
 

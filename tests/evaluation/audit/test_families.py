@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from evaluation.audit.families import DOMAIN, MARK, SIDE, Beside, RowProbe, audit_rows, family_sighting, watched_fit
+from evaluation.audit.families import MARK, SIDE, Beside, RowProbe, audit_domain, audit_rows, family_sighting, watched_fit
 from evaluation.audit.probes import LOUD
 from evaluation.audit.sightings import is_contradicted
 from synth.models.base import Run
@@ -16,7 +16,7 @@ def test_canaries_stand_apart_from_all_other_rows():
     assert len(np.unique(canaries[:, 0])) == SIDE**2
     assert (canaries[:, 1:] == MARK).all()
     assert not (others[:, 1:] == MARK).all(1).any()
-    assert (rows.max(0) < DOMAIN.sizes).all()
+    assert (rows.max(0) < audit_domain(SIDE).sizes).all()
     assert {tuple(r) for r in audit_rows(np.random.default_rng(0), constant=True)[SIDE**2 :, 1:].tolist()} == {(0, 0)}
 
 
@@ -61,6 +61,6 @@ def test_watching_changes_nothing_that_is_charged(monkeypatch):
 
     watched = watched_fit("independent", np.random.default_rng(0))
     ledger = families.audit_ledger(families.EPSILON, rows=SIDE**2 * (1 + families.ORDINARY))
-    plain = PrivateTable(audit_rows(np.random.default_rng(0)), DOMAIN, families.rows_of(ledger), ledger)
+    plain = PrivateTable(audit_rows(np.random.default_rng(0)), audit_domain(SIDE), families.rows_of(ledger), ledger)
     make_synthesizer("independent").fit(plain, Run(seed=0))
     assert ledger.events == watched.events

@@ -32,7 +32,7 @@ def test_guesses_are_the_highest_scores():
     present = np.array([True, False, True, False])
     assert correct_guesses(np.array([3.0, 2.0, 1.0, 0.0]), present, 1) == 1
     assert correct_guesses(np.array([3.0, 2.0, 1.0, 0.0]), present, 2) == 1
-    assert preset_guesses(4000) == 190
+    assert preset_guesses(4000) == 379
     assert preset_guesses(4) == 4
 
 
