@@ -40,6 +40,12 @@ def unreadable():
     yield "not parquet", "t.parquet", table.encode(), (), "Parquet"
     yield "parquet as csv", "t.csv", b"PAR1\x00\x15\x04,\x00\n\x00\x00", (), "t.csv"
     yield "spreadsheet", "t.xlsx", b"PK\x03\x04", (), ".xlsx"
+    yield "no JSON lines", "t.jsonl", f'{{"age": 1}}\n{CANARY}\n'.encode(), (), "JSON"
+    yield "other keys", "t.jsonl", f'{{"age": 1}}\n{{"{CANARY}": 1}}\n'.encode(), (), "other keys"
+    yield "not feather", "t.feather", table.encode(), (), "Arrow"
+    yield "xz cut off", "t.csv.xz", b"\xfd7zXZ\x00", (), "t.csv.xz"
+    yield "a query of a file", "t.csv", table.encode(), ("--sql", "select 1"), "--sql goes with"
+    yield "quote too long", "t.csv", table.encode(), ("--quote", "''"), "one character"
 
 
 UNREADABLE = {name: rest for name, *rest in unreadable()}
@@ -51,6 +57,22 @@ def test_unreadable_tables(synth, tmp_path, case):
     (tmp_path / name).write_bytes(content)
     synth("fit", tmp_path / name, *FIT, *extra, "-o", tmp_path / "m.synth", "-q").failed(2, word)
     assert os.listdir(tmp_path) == [name]  # no model, no temporary file, no ledger for a run that never began
+
+
+def test_columns_that_cannot_be_learnt(synth, tmp_path):
+    (tmp_path / "t.csv").write_text(HEADER + ROWS)
+    names = HEADER.strip().split(",")
+    for facts, word in (
+        ('kind = "text"', "drop it, or declare it as kind pii"),
+        ('kind = "pii"\nfaker = "nobody"', "no provider 'nobody'"),
+        ('kind = "identifier"\npattern = "a+"', "'+' is not supported"),
+        ('kind = "integer"\ndtype = "int7"', "dtype 'int7' is not known"),
+    ):
+        columns = [f'[[columns]]\nname = "{n}"\n{facts if n == "town" else ""}\n' for n in names]
+        (tmp_path / "s.toml").write_text("\n".join(columns))
+        arguments = (tmp_path / "t.csv", "--schema", tmp_path / "s.toml", *FIT, "-o", tmp_path / "m.synth", "-q")
+        synth("fit", *arguments).failed(2, word)
+        assert not (tmp_path / "m.synth").exists()
 
 
 @pytest.mark.parametrize("case", ["missing file", "a directory", "no argument", "no epsilon"])
