@@ -12,7 +12,19 @@ from typing import Annotated
 
 import typer
 
-from synth.cli import attacking, auditing, benching, budgeting, evaluating, facts, fitting, inferring, planning, tabling
+from synth.cli import (
+    attacking,
+    auditing,
+    benching,
+    budgeting,
+    evaluating,
+    facts,
+    fitting,
+    inferring,
+    planning,
+    sweeping,
+    tabling,
+)
 from synth.errors import SynthError
 from synth.version import __version__
 
@@ -48,6 +60,7 @@ app = typer.Typer(
 fitting.register(app)
 evaluating.register(app)
 inferring.register(app)
+sweeping.register(app)
 attacking.register(app)
 auditing.register(app)
 budgeting.register(app)

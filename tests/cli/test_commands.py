@@ -42,6 +42,7 @@ NEEDS = {
         "Example",
     ),
     ("attack",): ("--shadow-fits", "--targets", "--records", "no budget is charged", "Example"),
+    ("sweep",): ("--public-data", "--simulated", "--epsilons", "--yes", "composed total", "Example"),
     ("infer",): ("--mean", "--proportion", "--regress", "--refits", "too narrow", "Example"),
     ("budget", "set"): ("--epsilon", "--delta", "Example"),
     ("budget", "show"): ("--json",),
