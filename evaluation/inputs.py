@@ -113,6 +113,12 @@ def row_hashes(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.uint64
     return np.asarray(pd.util.hash_pandas_object(frame, index=False).to_numpy(), dtype=np.uint64)
 
 
+def as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Texts that a reader packed into categories as plain texts: a fit takes the dtypes of a frame for public facts."""
+    packed = [name for name, kind in frame.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(packed, object)) if packed else frame
+
+
 def text_hashes(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     """A 64-bit hash per row of raw cells, by their texts and column by column, so that no copy of the table is made.
 

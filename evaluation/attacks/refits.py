@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from evaluation.attacks.shadow import FEATURES, Targets, membership_plan, target_features
-from evaluation.inputs import row_hashes
+from evaluation.inputs import as_texts, row_hashes
 from synth.encoding.values import conform
 from synth.errors import InputError
 from synth.schema import Schema
@@ -62,7 +62,7 @@ class Synthesizer:
 
         del schema
         release = fit(
-            rows, epsilon=self.epsilon, delta=self.delta, schema=self.declared, model=self.model, options=self.options
+            as_texts(rows), epsilon=self.epsilon, delta=self.delta, schema=self.declared, model=self.model, options=self.options
         )
         return release.sample()
 

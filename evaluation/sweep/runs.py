@@ -20,7 +20,7 @@ from evaluation.attacks.suite import score_attacks
 from evaluation.baselines.generators import MARK, make_baseline
 from evaluation.fidelity.detection import score_detection
 from evaluation.fidelity.marginals import score_marginals
-from evaluation.inputs import Tables, prepare, row_hashes, sample_rows
+from evaluation.inputs import Tables, as_texts, prepare, row_hashes, sample_rows
 from evaluation.utility.tstr import score_utility
 from synth.api import fit
 from synth.errors import InputError, RefusedError
@@ -202,7 +202,12 @@ def run_cell(
     cell: dict[str, Any] = {"epsilon": epsilon, "seed": seed, "delta": sweep.delta, "model": sweep.model}
     try:
         release = fit(
-            material.train, epsilon=epsilon, delta=sweep.delta, schema=material.declared, model=sweep.model, ledger=ledger
+            as_texts(material.train),
+            epsilon=epsilon,
+            delta=sweep.delta,
+            schema=material.declared,
+            model=sweep.model,
+            ledger=ledger,
         )
     except RefusedError as error:
         return {**cell, "failed": " ".join(str(error).split()), "scores": {}}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.inputs import check_overlap, is_excess, overlap, prepare, repeated, sample_rows, text_hashes
+from evaluation.inputs import as_texts, check_overlap, is_excess, overlap, prepare, repeated, sample_rows, text_hashes
 from synth.errors import InputError
 from synth.schema import Schema
 
@@ -66,3 +66,12 @@ def test_rows_hash_by_their_texts_whatever_the_dtypes(real: pd.DataFrame) -> Non
     assert (text_hashes(texts[texts.columns[::-1]]) != hashes).all()
     gap = pd.DataFrame({"a": ["x", None, "nan"], "b": pd.Categorical(["x", None, "nan"])})
     assert text_hashes(gap[["a"]])[1] == text_hashes(gap[["b"]])[1] == text_hashes(gap[["a"]])[2]
+
+
+def test_packed_texts_are_unpacked_and_nothing_else(real: pd.DataFrame) -> None:
+    packed = real.assign(job=real["job"].astype("category"))
+    plain = as_texts(packed)
+    assert plain["job"].dtype == object
+    assert plain["job"].tolist() == real["job"].tolist()
+    assert plain["age"].dtype == real["age"].dtype
+    assert as_texts(real) is real
