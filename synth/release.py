@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ import safetensors
 import safetensors.numpy
 
 from synth.atomic import atomic_path, check_writable
+from synth.blocks import BLOCK, Drawn, block_sizes, rows_of
 from synth.card import card_html
 from synth.conditional import Source, completed_rows, conditioned, joined
 from synth.conditions import Condition, balanced
@@ -34,7 +36,8 @@ from synth.encoding.reshape import custom_tests
 from synth.entity import learnt_schema
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.known import known_cells, known_codes
-from synth.models.base import Fitted
+from synth.models.base import Fitted, Synthesizer
+from synth.parallel import in_order
 from synth.person_rows import no_persons, person_blocks
 from synth.receipt import Receipt
 from synth.registry import make_synthesizer
@@ -56,7 +59,6 @@ MAX_JSON = 64 << 20  # of one member
 MAX_RATIO = 300  # unpacked over packed, beyond the size of one JSON member
 MAX_ROWS = 10**9  # default size of a sample
 FAULTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
-BLOCK = 16_384  # rows per random stream; rows do not depend on how many are asked for
 FRESH_STREAM = (2**32 - 1, 1)  # of values that are made anew; no block has that number
 
 
@@ -129,9 +131,9 @@ class Release:
         return rows.set_index(list(self.schema.index_columns)) if self.schema.index_columns else rows
 
     def sample_blocks(
-        self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None
+        self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None, workers: int = 1
     ) -> Iterator[pd.DataFrame]:
-        """The same rows in blocks, for streaming to a file in constant memory."""
+        """The same rows in blocks, in constant memory; they do not depend on ``workers``, the number of threads."""
         for what, number in (("rows", num_rows), ("entities", num_entities)):
             if number is not None and number < 0:
                 raise InputError(f"the number of {what} must not be negative, not {number}")
@@ -144,36 +146,39 @@ class Release:
         total = self.receipt.rows if num_rows is None else num_rows
         if total and custom_names(self.schema.constraints):
             return self.condition_blocks([Condition(num_rows=total)], seed=seed)
-        return self._row_blocks(total, root)
+        return self._row_blocks(total, root, workers)
 
-    def _row_blocks(self, total: int, root: np.random.SeedSequence) -> Iterator[pd.DataFrame]:
-        fresh = self._fresh(root)
-        for start, (codes, rng) in zip(range(0, total, BLOCK), self.code_blocks(root), strict=False):
-            yield self._decoded(codes, rng, fresh, min(BLOCK, total - start))
+    def _row_blocks(self, total: int, root: np.random.SeedSequence, workers: int) -> Iterator[pd.DataFrame]:
+        fresh, none = self._fresh(root), Regeneration(self.codec.schema.only_modelled(), root)
+        model = make_synthesizer(self.model, self.options)
+        tasks = (
+            partial(lambda b, k: self._decoded(*self._drawn(model, root, b), none, k), block, keep)
+            for block, keep in block_sizes(total)
+        )
+        for rows in in_order(tasks, workers):
+            yield self.codec.with_fresh(rows, fresh.take(len(rows)))
 
     def _person_blocks(
         self, schema: Schema, root: np.random.SeedSequence, num_rows: int | None, num_persons: int | None
     ) -> Iterator[pd.DataFrame]:
         seed = np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM)
-        limits = {"num_rows": num_rows, "num_persons": num_persons}
         try:
-            yield from person_blocks(self.code_blocks(root), self.codec, schema, seed, **limits)
-        except SynthError:
-            raise
+            yield from person_blocks(
+                self.code_blocks(root), self.codec, schema, seed, num_rows=num_rows, num_persons=num_persons
+            )
         except FAULTS as error:
             raise _misfit(error) from error
 
-    def code_blocks(self, root: np.random.SeedSequence) -> Iterator[tuple[npt.NDArray[np.int32], np.random.Generator]]:
-        """Endless blocks of drawn codes, each from a random stream of its own that goes on after it."""
-        synthesizer = make_synthesizer(self.model, self.options)
-        for block in itertools.count():
-            stream = np.random.SeedSequence(root.entropy, spawn_key=(block,))
-            rng = np.random.Generator(np.random.Philox(stream))
-            try:
-                codes = synthesizer.sample(self.fitted, self.codec.domain, BLOCK, rng).codes
-            except FAULTS as error:
-                raise _misfit(error) from error
-            yield codes, rng
+    def code_blocks(self, root: np.random.SeedSequence) -> Iterator[Drawn]:
+        """Endless blocks of drawn codes, each with its random stream."""
+        return map(partial(self._drawn, make_synthesizer(self.model, self.options), root), itertools.count())
+
+    def _drawn(self, model: Synthesizer, root: np.random.SeedSequence, block: int) -> Drawn:
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(root.entropy, spawn_key=(block,))))
+        try:
+            return model.sample(self.fitted, self.codec.domain, rows_of(block), rng).codes, rng
+        except FAULTS as error:
+            raise _misfit(error) from error
 
     def sample_from_conditions(self, conditions: Sequence[Condition], *, seed: int | None = None) -> pd.DataFrame:
         """Draw rows that meet conditions, ``num_rows`` of each, in turn.
@@ -256,8 +261,6 @@ class Release:
     def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, fresh: Regeneration, keep: int) -> pd.DataFrame:
         try:
             return self.codec.decode(codes, rng, fresh.take(keep), keep)
-        except SynthError:
-            raise
         except FAULTS as error:
             raise _misfit(error) from error
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from synth.errors import InputError
+from synth.parallel import in_order
 from synth.reading.database import is_url
 from synth.release import Release, atomic_path
-from synth.writing.cells import block_cells
+from synth.writing.cells import Block, block_cells
 from synth.writing.databases import write_table
 from synth.writing.files import SHOWN, writer_of
 
@@ -18,7 +20,13 @@ DEFAULT_TABLE = "synthetic"
 
 
 def write_rows(
-    blocks: Iterable[pd.DataFrame], release: Release, target: Path | str, *, force: bool, table: str | None = None
+    blocks: Iterable[pd.DataFrame],
+    release: Release,
+    target: Path | str,
+    *,
+    force: bool,
+    table: str | None = None,
+    workers: int = 1,
 ) -> None:
     """Stream blocks into one file, whose suffix says the format, or into a table of a database.
 
@@ -28,12 +36,17 @@ def write_rows(
         target: A file, or the URL of a database.
         force: Replace what is there.
         table: In a database; ``synthetic`` by default.
+        workers: Threads that turn blocks into cells.
 
     Raises:
         InputError: Unknown suffix, or a place that cannot be written.
     """
     schema = release.schema
-    cells = (block_cells(_columns(block, schema.index_columns), schema) for block in blocks)
+
+    def made(block: pd.DataFrame) -> Block:
+        return block_cells(_columns(block, schema.index_columns), schema)
+
+    cells = in_order((partial(made, block) for block in blocks), workers)
     if is_url(str(target)):
         write_table(cells, schema, str(target), table or DEFAULT_TABLE, force=force)
         return

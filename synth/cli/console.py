@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,9 @@ def say(text: str, *, quiet: bool = False) -> None:
         err.print(text)
 
 
+SILENCE = 1.0  # seconds after which a phase that goes on says so
+
+
 class Reporter:
     """Progress on stderr: a bar on a terminal, a line per phase (JSON lines with ``--json``) elsewhere."""
 
@@ -38,6 +42,8 @@ class Reporter:
         self._task: TaskID | None = None
         self._phase, self._done, self._last = "", 0, 0.0
         self._total: int | None = None
+        self._begun, self._over, self._lock = time.monotonic(), threading.Event(), threading.Lock()
+        self._beat = threading.Thread(target=self._keep_telling, daemon=True)
 
     def __enter__(self) -> Reporter:
         if not self._quiet and not self._json and err.is_terminal:
@@ -54,15 +60,26 @@ class Reporter:
                 transient=True,
             )
             self._bar.start()
+        elif not self._quiet:
+            self._beat.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._bar is not None:
             self._bar.stop()
+        self._over.set()
+        if self._beat.is_alive():
+            self._beat.join()
+
+    def _keep_telling(self) -> None:
+        """A line a second while a phase says nothing itself."""
+        while not self._over.wait(SILENCE / 4):
+            if self._phase and time.monotonic() - self._last > SILENCE:
+                self._line()
 
     def phase(self, name: str, total: int | None = None) -> None:
         """Show a new phase."""
-        self._phase, self._total, self._done, self._last = name, total, 0, time.monotonic()
+        self._phase, self._total, self._done, self._begun = name, total, 0, time.monotonic()
         if self._bar is not None:
             if self._task is not None:
                 self._bar.remove_task(self._task)
@@ -71,12 +88,11 @@ class Reporter:
             self._line()
 
     def advance(self, steps: int = 1) -> None:
-        """Move the bar, or print a line every five seconds."""
+        """Move the bar, or print a line a second."""
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=steps)
-        elif time.monotonic() - self._last > 5:
-            self._last = time.monotonic()
+        elif time.monotonic() - self._last > SILENCE:
             self._line()
 
     def spent(self, epsilon: float) -> None:
@@ -88,16 +104,39 @@ class Reporter:
     def _spending(self) -> str:
         return f"epsilon {self._spent:.2f} of {self._budget:g}" if self._budget is not None else ""
 
+    def _pace(self) -> tuple[float | None, float | None]:
+        """Steps (rows, where rows are drawn) a second in this phase, and seconds it still takes."""
+        elapsed = time.monotonic() - self._begun
+        if not self._done or elapsed <= 0:
+            return None, None
+        pace = self._done / elapsed
+        return round(pace, 1), None if self._total is None else round(max(self._total - self._done, 0) / pace, 1)
+
     def _line(self) -> None:
         if self._quiet:
             return
+        with self._lock:
+            self._last = time.monotonic()
+            self._write()
+
+    def _write(self) -> None:
+        pace, left = self._pace()
         seconds = round(time.monotonic() - self._started, 1)
         if self._json:
-            facts = {"phase": self._phase, "done": self._done, "total": self._total, "seconds": seconds}
+            facts = {
+                "phase": self._phase,
+                "done": self._done,
+                "total": self._total,
+                "per_second": pace,
+                "seconds_left": left,
+                "seconds": seconds,
+            }
             if self._budget is not None:
                 facts["epsilon_spent"] = round(self._spent, 4)
             sys.stderr.write(json.dumps(facts) + "\n")
             return
         steps = f" {self._done}/{self._total}" if self._total else ""
-        sys.stderr.write(f"[{seconds:6.1f} s] {self._phase}{steps} {self._spending()}".rstrip() + "\n")
+        rate = "" if pace is None else f" {pace:,.0f}/s"
+        rest = "" if left is None else f", {left:.0f} s left"
+        sys.stderr.write(f"[{seconds:6.1f} s] {self._phase}{steps}{rate}{rest} {self._spending()}".rstrip() + "\n")
         sys.stderr.flush()

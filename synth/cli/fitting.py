@@ -17,6 +17,7 @@ import typer
 from synth.cli.console import Reporter, out, print_json, say
 from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
+from synth.parallel import cores
 from synth.processes import leads
 from synth.registry import DEFAULT, SYNTHESIZERS
 
@@ -205,6 +206,9 @@ def sample(
         int | None,
         typer.Option("--datasets", help="So many tables, independent given the model: OUTPUT_1, OUTPUT_2, ..."),
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Threads (default: one a core); the rows do not depend on it.")
+    ] = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -230,6 +234,9 @@ def sample(
     if entities is not None and (conditions or balance):
         raise InputError("--entities goes without conditions and --balance, which are about rows")
     total = release.receipt.rows if rows is None else rows
+    threads = cores() if workers is None else workers
+    if threads < 1:
+        raise InputError(f"--workers takes a number of threads, at least 1, not {threads}")
     started = time.monotonic()
     worth: list[float] = []
     lengths: list[int] = []
@@ -237,9 +244,9 @@ def sample(
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("sampling", total * len(seeds))
         asked = rows if release.persons is not None or entities is not None else total
-        drawn = [_drawn(release, asked, one, conditions or (), balance, entities) for one in seeds]
+        drawn = [_drawn(release, asked, one, conditions or (), balance, entities, threads) for one in seeds]
         tables = [_counted(blocks, progress, worth, lengths) for blocks in drawn]
-        written = _write_tables(tables, release, output, table, apart=datasets is not None, force=force)
+        written = _write_tables(tables, release, output, table, apart=datasets is not None, force=force, workers=threads)
     total = sum(lengths) // len(seeds)
     output = shown_place(output)
     facts = {"output": output, "rows": total, "block": BLOCK, "seconds": round(time.monotonic() - started, 2)}
@@ -263,12 +270,13 @@ def _drawn(
     conditions: Sequence[str],
     balance: str | None,
     entities: int | None,
+    workers: int,
 ) -> Iterator[Any]:
     """Blocks of one table."""
     from synth.conditions import Condition
 
     if not conditions and balance is None:
-        yield from release.sample_blocks(total, seed=seed, num_entities=entities)
+        yield from release.sample_blocks(total, seed=seed, num_entities=entities, workers=workers)
         return
     total = release.receipt.rows if total is None else total
     asked = [Condition(num_rows=total, where=tuple(conditions))]
@@ -278,7 +286,7 @@ def _drawn(
 
 
 def _write_tables(
-    tables: Sequence[Iterator[Any]], release: Any, output: str, table: str | None, *, apart: bool, force: bool
+    tables: Sequence[Iterator[Any]], release: Any, output: str, table: str | None, *, apart: bool, force: bool, workers: int
 ) -> list[Path]:
     """All tables or none: several are written beside their places and moved there at the end."""
     from synth.reading.database import is_url
@@ -287,7 +295,7 @@ def _write_tables(
 
     target = Path(output)
     if not apart:
-        write_rows(tables[0], release, output, force=force, table=table)
+        write_rows(tables[0], release, output, force=force, table=table, workers=workers)
         return [target]
     if table is not None or is_url(output):
         raise InputError("--datasets writes files; name one with --output")
@@ -296,7 +304,7 @@ def _write_tables(
         check_writable(place, force=force)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         for rows, place in zip(tables, places, strict=True):
-            write_rows(rows, release, Path(folder) / place.name, force=False)
+            write_rows(rows, release, Path(folder) / place.name, force=False, workers=workers)
         for place in places:
             (Path(folder) / place.name).replace(place)
     return places

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+MANY = 1 << 16
 SMALLEST = 512  # rows of the first part
 
 
@@ -23,7 +24,10 @@ def even_draws(labels: npt.NDArray[np.integer], rng: np.random.Generator) -> npt
 
     This holds within every octave of the rows, so that the first rows are spread about as evenly as all of them. Which
     row gets which interval is random: seen alone, every number is uniform, and those of different columns are unrelated.
+    More than ``MANY`` rows get independent numbers, which are as good there and cheaper.
     """
+    if len(labels) > MANY:
+        return rng.random(len(labels))
     parts = octaves(len(labels))
     order = np.lexsort((rng.random(len(labels)), labels, parts))
     new = np.ones(len(order), dtype=bool)

@@ -24,6 +24,7 @@ from synth.models.measured.stage import (
 )
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
+from synth.models.nets.quick import QuickDraw
 from synth.models.nets.tabular import CALIBRATION_DRAWS, torch_generator
 from synth.models.one_way import independent_where
 from synth.privacy.budget import RowCount
@@ -137,8 +138,8 @@ class Hybrid:
         """Draw the columns in turn; rake."""
         if "groups" not in fitted.tensors:
             return independent_rows(fitted, domain, n_rows, rng)
-        model, columns = self._restored(fitted, domain), len(domain.sizes)
-        return finished_rows(fitted, domain, lambda rows, r: model.draw_rows(even_uniforms(rows, columns, r)), n_rows, rng)
+        quick, columns = QuickDraw(self._restored(fitted, domain)), len(domain.sizes)
+        return finished_rows(fitted, domain, lambda rows, r: quick.rows(even_uniforms(rows, columns, r)), n_rows, rng)
 
     def sample_where(
         self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator

@@ -23,6 +23,10 @@ def block_cells(frame: pd.DataFrame, schema: Schema) -> Block:
 def _cells(series: pd.Series, column: Column) -> Cells:
     if column.kind is not None and column.kind.is_numeric:
         return numbers(series, column, ())
+    if pd.api.types.infer_dtype(series, skipna=True) == "string":  # each text is looked at once
+        place, found = pd.factorize(series)
+        once: Cells = category_texts(pd.Series([*found, None], dtype=object), column, ())
+        return once[place]
     texts: Cells = category_texts(series, column, ())
     return texts
 

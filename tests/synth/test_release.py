@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synth import blocks
 from synth.api import fit
 from synth.conditions import Condition
 from synth.constraints import Custom, FunctionalDependency, Inequality, Sum, register
@@ -491,3 +492,12 @@ def test_rows_of_persons_keep_constraints():
     rows = fit(frame, schema=schema, epsilon=5.0, model="independent").sample(400, seed=0)
     assert not any(flags.any() for flags in broken(rows, schema).values())
     assert rows.groupby("person")["sex"].nunique().max() == 1
+
+
+def test_rows_do_not_depend_on_the_threads_that_draw_them(monkeypatch, release):
+    monkeypatch.setattr(blocks, "BLOCK", 50)
+    monkeypatch.setattr(blocks, "MANY_ROWS", 90)
+    one, three = (pd.concat(release.sample_blocks(600, seed=3, workers=w), ignore_index=True) for w in (1, 3))
+    assert len(one) == 600
+    pd.testing.assert_frame_equal(one, three)
+    pd.testing.assert_frame_equal(one[:230], release.sample(230, seed=3))

@@ -21,6 +21,7 @@ from synth.models.measured.denoise import denoise, pooled
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
+from synth.models.measured.many import QuickScore, resampled, weights_of
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
 from synth.models.measured.workload import choose_workload
@@ -36,6 +37,7 @@ INDEPENDENT = "the budget does not carry tables of two columns: columns are inde
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
 LEAST = 1e-12  # share of a code that was never seen, inside its group
+MANY = 1 << 16  # rows at a time from which on chance adds little, so that they are drawn with less care, and faster
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
@@ -227,11 +229,12 @@ def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: 
     """
     coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
     features = Features.from_arrays(fitted.tensors, len(multipliers))
-    drawn = draw(n_rows * int(fitted.facts["draws_per_row"]), rng)
+    draws, many = int(fitted.facts["draws_per_row"]), n_rows > MANY
+    drawn = draw(n_rows * (min(draws, max(draws // 2, 2)) if many else draws), rng)
     rows = drawn.numpy()
-    weights = features.weigh(drawn, multipliers, coarse).double().numpy()
-    weights = proportioned(rows, weights, unpack(fitted.tensors["coarse"], coarse))
-    taken = rows[chosen_rows(rows, weights, n_rows, coarse, rng)]
+    score = QuickScore(features, multipliers, coarse).of(drawn) if many else features.score(drawn, multipliers, coarse).numpy()
+    weights = proportioned(rows, weights_of(score), unpack(fitted.tensors["coarse"], coarse))
+    taken = rows[resampled(weights, n_rows, rng) if many else chosen_rows(rows, weights, n_rows, coarse, rng)]
     codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
     maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
     for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):

@@ -24,6 +24,7 @@ from synth.table import Domain
 FloatArray = npt.NDArray[np.float64]
 
 SMOOTH_FREQUENCY = 3.0  # frequency at which a cosine's energy is half that of a constant
+MANY = 1 << 17
 MAX_SCORES = 32  # functions of single columns whose products the target sees
 
 
@@ -181,8 +182,11 @@ def target_scores(domain: Domain, one_way: Sequence[FloatArray], association: Se
 def even_uniforms(rows: int, columns: int, rng: np.random.Generator) -> Tensor:
     """Scrambled Sobol points in random order, shape (rows, columns): uniform, and spread more evenly than chance would.
 
-    Low-order tables of what is drawn from them are closer to the model's than those of independent draws (Owen 1998).
+    Low-order tables of what is drawn from them are closer to the model's than those of independent draws (Owen 1998). More
+    than ``MANY`` rows get independent numbers, which are as good there and cheaper.
     """
+    if rows > MANY:
+        return torch.from_numpy(rng.random((rows, columns), dtype=np.float32))
     power = max(int(np.ceil(np.log2(max(rows, 2)))), 1)
     points = qmc.Sobol(columns, scramble=True, rng=rng).random_base2(power)
     chosen = torch.from_numpy(points[rng.permutation(len(points))[:rows]]).float()

@@ -1,5 +1,6 @@
 import io
 import json
+import time
 
 import pytest
 from rich.console import Console
@@ -44,16 +45,17 @@ def test_quiet(capsys, as_json):
     assert capsys.readouterr() == ("", "")
 
 
-def test_long_phases_report_every_five_seconds(capsys, monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    with Reporter(quiet=False, as_json=False) as progress:
-        progress.phase("training", 10)
-        for _ in range(10):
-            now[0] += 2.0
-            progress.advance()
+def test_long_phases_report_every_second_with_their_pace(capsys, monkeypatch):
+    clock = iter(i / 3 for i in range(1000))
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    progress = Reporter(quiet=False, as_json=False)
+    progress.phase("training", 10)
+    for _ in range(9):
+        progress.advance()
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split("] ")[1] for line in lines] == ["training 0/10", "training 3/10", "training 6/10", "training 9/10"]
+    assert lines[0].endswith("training 0/10")
+    assert 3 <= len(lines) < 9
+    assert all("/s, " in line and line.endswith("s left") for line in lines[1:])
 
 
 def test_a_bar_on_a_terminal(monkeypatch):
@@ -90,3 +92,19 @@ def test_json_is_one_document_without_nan(capsys):
     assert json.loads(capsys.readouterr().out)["a"] == [1, None]
     with pytest.raises(ValueError, match="JSON"):
         print_json({"a": float("nan")})
+
+
+def test_a_silent_phase_says_that_it_goes_on(capsys, monkeypatch):
+    from synth.cli import console
+
+    monkeypatch.setattr(console, "SILENCE", 0.05)
+    with Reporter(quiet=False, as_json=True, epsilon=2.0) as progress:
+        progress.phase("training", 10)
+        progress.advance(5)
+        time.sleep(0.5)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert len(lines) >= 3
+    assert {line["phase"] for line in lines} == {"training"}
+    assert lines[-1]["done"] == 5
+    assert lines[-1]["per_second"] > 0
+    assert lines[-1]["seconds_left"] > 0
