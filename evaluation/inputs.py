@@ -98,9 +98,14 @@ def prepare(
     )
 
 
+def without_key(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """The frame without the column that names persons, which says nothing about a row."""
+    return frame.drop(columns=[name for name in frame.columns if schema.entity is not None and str(name) == schema.entity])
+
+
 def _table(frame: pd.DataFrame, schema: Schema, what: str) -> pd.DataFrame:
     plain = conform(frame, schema, what)
-    plain = plain.drop(columns=[name for name in plain.columns if name == schema.entity])  # names persons, says nothing
+    plain = without_key(plain, schema)
     if len(plain) == 0:
         raise InputError(f"{what} is empty; give it at least {MIN_ROWS} rows")
     if len(plain) < MIN_ROWS:

@@ -20,7 +20,7 @@ from evaluation.fidelity.persons import score_persons
 from evaluation.fidelity.sdmetrics_bridge import run_sdmetrics
 from evaluation.fidelity.validity import score_validity
 from evaluation.fidelity.workload import score_workload
-from evaluation.inputs import Tables, check_overlap, prepare, sample_rows, text_hashes
+from evaluation.inputs import Tables, check_overlap, prepare, sample_rows, text_hashes, without_key
 from evaluation.report import Report
 from evaluation.scores import Section
 from evaluation.shapes import column_shapes
@@ -76,6 +76,7 @@ def evaluate(
     tables = prepare(rows, fresh, made, schema, target=target, seed=seed, groups=tuple(groups))
     given: Frames = {"real": real, "holdout": holdout, "synthetic": synthetic}
     scored: Frames = {"real": rows, "holdout": fresh, "synthetic": made}
+    keyless = None if fresh is None else without_key(fresh, schema)
     say("SDMetrics")
     bridge = run_sdmetrics(tables)
     parts: tuple[tuple[str, Callable[[], Section]], ...] = (
@@ -85,7 +86,10 @@ def evaluate(
         ("counting questions", lambda: score_workload(tables)),
         ("detection", lambda: score_detection(tables)),
         ("persons", lambda: score_persons(real, holdout, synthetic, schema)),
-        ("validity", lambda: score_validity(tables, made, fresh)),
+        (
+            "validity",
+            lambda: score_validity(tables, without_key(made, schema), None if fresh is None else without_key(fresh, schema)),
+        ),
         ("utility", lambda: score_utility(tables)),
         ("copies", lambda: score_copies(tables)),
         ("attacks", lambda: score_attacks(tables, card, measured)),

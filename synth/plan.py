@@ -15,6 +15,7 @@ import numpy as np
 from synth.encoding.axis import make_axis
 from synth.encoding.bins import wanted_bins
 from synth.encoding.rounding import units_of
+from synth.entity import learnt_schema
 from synth.errors import InputError
 from synth.models.measured.stage import PLANNED_SHARE, PRODUCT_SHARE, REFINE_SHARE, one_way_share
 from synth.models.measured.warm import TABLE_SHARE, trains
@@ -129,6 +130,7 @@ def make_plan(
         InputError: No row count, or a model whose plan is not known.
         RefusedError: ``delta`` is not below 1 / rows.
     """
+    schema = learnt_schema(schema)  # of persons, whose number stands for that of rows
     count = schema.public_rows if rows is None else rows
     if count is None or count < 1:
         raise InputError("say about how many rows there are (--rows), as far as that may be known; they are not counted here")

@@ -40,7 +40,13 @@ def _as_declared(column: Column, learnt: list[str] | tuple[str, ...]) -> Column:
 
 
 def population(release: Release, seed: int) -> pd.DataFrame:
-    """Many rows of the release: the population of the bootstrap's world."""
+    """Many rows of the release: the population of the bootstrap's world.
+
+    Raises:
+        InputError: The release protects persons, whose rows are not drawn one by one.
+    """
+    if release.persons is not None:
+        raise InputError("intervals repeat a fit on single rows, and this release protects persons: they are not there for it")
     return release.sample(max(LEAST_POOL, POOL * release.receipt.rows), seed=seed)
 
 

@@ -262,3 +262,24 @@ def test_adult_copy_and_shuffle(adult: tuple[pd.DataFrame, pd.DataFrame, Schema]
     assert abs(value(broken, "tstr_auc") - 0.5) < 0.15
     assert value(broken, "detection_auc") > 0.9
     assert abs(value(broken, "membership_neighbours_auc") - 0.5) < 0.02
+
+
+def test_tables_of_persons_are_scored_without_their_key():
+    rng = np.random.default_rng(3)
+    who = np.repeat(np.arange(80), rng.integers(1, 4, 80))
+    columns = (
+        Column(name="who"),
+        Column(name="sex", kind=Kind.CATEGORY, categories=("f", "m"), constant_per_entity=True),
+        Column(name="x", kind=Kind.INTEGER, bounds=(0, 9)),
+    )
+    schema = Schema(columns=columns, entity="who", max_rows_per_entity=3)
+    tables = [
+        pd.DataFrame(
+            {"who": [f"{name}{i}" for i in who], "sex": np.where(who % 2, "f", "m"), "x": rng.integers(0, 10, len(who))}
+        )
+        for name in ("a", "b", "c")
+    ]
+    report = evaluate(*tables, schema)
+    assert next(s for s in report.scores if s.name == "rows_per_entity").value == 0
+    assert report.facts["columns"] == 2
+    assert "who" not in {shape.name for shape in report.shapes}

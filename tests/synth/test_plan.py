@@ -95,3 +95,12 @@ def test_bad_requests_are_a_sentence():
         make_plan(SCHEMA, epsilon=0.0)
     with pytest.raises(RefusedError, match="not below"):
         make_plan(SCHEMA, epsilon=1.0, delta=5e-3)
+
+
+def test_a_plan_for_persons_counts_persons_and_leaves_their_key_out():
+    columns = (*SCHEMA.columns, Column(name="who"))
+    persons = Schema(columns=columns, entity="who", public_entities=N, target="ok")
+    plan = make_plan(persons, epsilon=1.0, delta=1e-6, model="independent")
+    assert plan.rows == N
+    assert "who" not in {c.name for c in plan.columns}
+    assert "rows per who" in {c.name for c in plan.columns}

@@ -69,3 +69,8 @@ def test_rows_of_one_person_are_not_drawn_apart(release: Release) -> None:
     several = replace(release, receipt=replace(release.receipt, unit="patient"))
     with pytest.raises(RefusedError, match="a person has several"):
         next(refits(several, population(release, 1), 10, np.random.default_rng(0)))
+
+
+def test_persons_are_no_population_of_rows(release):
+    with pytest.raises(InputError, match="protects persons"):
+        population(replace(release, persons=DECLARED), seed=0)
