@@ -88,7 +88,7 @@ def evaluate(
         ("persons", lambda: score_persons(real, holdout, synthetic, schema)),
         (
             "validity",
-            lambda: score_validity(tables, without_key(made, schema), None if fresh is None else without_key(fresh, schema)),
+            lambda: score_validity(tables, without_key(made, schema), keyless),
         ),
         ("utility", lambda: score_utility(tables)),
         ("copies", lambda: score_copies(tables)),
