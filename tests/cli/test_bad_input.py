@@ -460,7 +460,7 @@ def test_damaged_artifacts(synth, tmp_path, model, command):
 def test_sizes_and_formats_of_samples(synth, tmp_path, model):
     synth("sample", model, "--rows=-5", "-o", tmp_path / "s.csv").failed(2, "must not be negative")
     synth("sample", model, "-n", "many", "-o", tmp_path / "s.csv").failed(2, "integer")
-    synth("sample", model, "-n", "5", "-o", tmp_path / "s.xlsx").failed(2, ".parquet")
+    synth("sample", model, "-n", "5", "-o", tmp_path / "s.xls").failed(2, ".parquet")
     assert os.listdir(tmp_path) == []
 
 
