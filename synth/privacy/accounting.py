@@ -275,15 +275,16 @@ def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
         return math.inf
     if chosen(events):
         return renyi_epsilon(events, left, rows=rows)
-    if not sgd:
+    sampled = [e for e in sgd if e.sample_rate < 1]
+    whole_rounds = math.fsum(e.steps / e.noise_multiplier**2 for e in sgd if e.sample_rate == 1)
+    mu = math.hypot(mu, math.sqrt(whole_rounds))  # steps on all rows are plain Gaussians, which the mixture's search fails on
+    if not sampled:
         return gaussian_epsilon(rows * mu, left)
-    whole = None
-    for e in sgd:
+    parts = [_gaussian_pld(rows * mu, COARSE)] if mu > 0 else []
+    for e in sampled:
         weights = [math.comb(rows, i) * e.sample_rate**i * (1 - e.sample_rate) ** (rows - i) for i in range(rows + 1)]
-        part = pld.from_mixture_gaussian_mechanism(
+        one = pld.from_mixture_gaussian_mechanism(
             e.noise_multiplier, list(range(rows + 1)), weights, value_discretization_interval=COARSE
-        ).self_compose(e.steps)
-        whole = part if whole is None else whole.compose(part)
-    if mu > 0 and whole is not None:
-        whole = whole.compose(_gaussian_pld(rows * mu, COARSE))
-    return float(whole.get_epsilon_for_delta(left)) if whole is not None else 0.0
+        )
+        parts.append(one.self_compose(e.steps))
+    return float(reduce(lambda a, b: a.compose(b), parts).get_epsilon_for_delta(left))

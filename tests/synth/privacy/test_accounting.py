@@ -193,6 +193,9 @@ def test_group_of_one_is_one_and_groups_grow():
     assert one == pytest.approx(epsilon_of(events, 1e-6, interval=COARSE), rel=2e-3)
     assert one < group_epsilon(events, 1e-6, 2) < group_epsilon(events, 1e-6, 5)
     assert group_epsilon(events[1:], 1e-6, 2) < group_epsilon(events, 1e-6, 2)
+    everyone = SubsampledGaussianEvent(what="x", noise_multiplier=4.0, sample_rate=1.0, steps=9)
+    assert group_epsilon([everyone], 1e-6, 2) == pytest.approx(gaussian_epsilon(2 * 3 / 4, 1e-6))
+    assert group_epsilon([*events, everyone], 1e-6, 2) > group_epsilon(events, 1e-6, 2)
     assert group_epsilon(counts(20), 1e-6, 5) == gaussian_epsilon(5 / 20, 1e-6)
 
 
