@@ -71,7 +71,12 @@ def test_quoted_newlines_delimiters_and_other_alphabets(tmp_path):
         ("a.csv", "x,y\n1,2\n", {"delimiter": "\n"}, "--delimiter"),
         ("a.csv", b"PAR1\0\0,\0\n1,2\n", {}, "not a text table"),
         ("a.csv.gz", f"x,y\n1,{SECRET}\n", {}, "cannot read"),
-        ("a.csv.gz", gzip.compress(b"x,y\n" + np.random.default_rng(1).bytes(9000).hex().encode(), mtime=0)[:-600], {}, "cannot read"),
+        (
+            "a.csv.gz",
+            gzip.compress(b"x,y\n" + np.random.default_rng(1).bytes(9000).hex().encode(), mtime=0)[:-600],
+            {},
+            "cannot read",
+        ),
         ("a.xls", SECRET, {}, "files of type '.xls'"),
         ("a.xlsx", SECRET, {}, "not a readable workbook"),
         ("a.parquet", SECRET, {}, "not a readable Parquet file"),
