@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,10 +15,11 @@ from synth.models.base import Run
 from synth.privacy.budget import Budget
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.going import Going
-from synth.privacy.ingest import load_table, open_frame, read_rows
+from synth.privacy.ingest import load_public, load_table, open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
+from synth.privacy.public import PublicRows, set_beside
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.rows import StoredRows
 from synth.processes import several
@@ -56,6 +58,7 @@ def fit(
     model: str = DEFAULT,
     options: dict[str, Any] | None = None,
     seed: int | None = None,
+    public: Any = None,
     ledger: str | Path | None = None,
     noise_key: str | Path | None = None,
     checkpoint: str | Path | None = None,
@@ -84,6 +87,9 @@ def fit(
         model: Synthesizer; see ``synth.registry``.
         options: Of the synthesizer.
         seed: For initial weights only. Noise and selection never depend on it.
+        public: Rows of the same columns that are no secret (another year, a public extract), never rows of ``data``: a file,
+            frame or Arrow table. They give facts that the schema leaves open and a prior that noisy answers correct, for free;
+            nothing protects them. That the two share no rows is checked by a paid count.
         ledger: File that every charge is written to before it runs; ``None`` keeps it in memory. It stands for the data set:
             where ``synth budget set`` put a total in it, a run that does not fit beside all others is refused, and delta
             defaults to a tenth of the total's.
@@ -111,6 +117,8 @@ def fit(
     synthesizer = make_synthesizer(model, options)
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
+    options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
+    beside = None if public is None else load_public(public, replace(options_read, sql=None, sheet=None))
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
     unit = unit_of(declared)
     workers = _workers(secret, declared)
@@ -119,9 +127,8 @@ def fit(
     place = Path(ledger) if ledger is not None and (workers is None or workers.leads) else None
     keep = Path(checkpoint) if checkpoint is not None and workers is None else None
     plan = Going(place, keep, resume=resume, keyed=secret is not None)
-    settings = _settings(budget, declared, model, synthesizer, seed)
+    settings = _settings(budget, declared, model, synthesizer, seed, beside)
     named = str(data) if isinstance(data, str | Path) else None
-    options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
     told = settings | {"data": named, "way of reading": dataclasses.asdict(options_read)}
     kept = plan.kept(told)
     if place is not None and kept is None:
@@ -134,14 +141,21 @@ def fit(
     with book.settled():
         noise = Noise(os_entropy, fresh, FRESH) if workers is None else _shared(workers, book.budget, fresh)
         if secret is not None:
-            noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed))
-        rows = [open_frame(found, declared, book, entropy=noise.entropy)]
+            noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed, beside))
+        rows = [open_frame(found, declared, book, entropy=noise.entropy, public=beside)]
         del found, data
         run = Run(seed=noise.seed if seed is None else seed, progress=progress)
-        return learn(rows, model, synthesizer, run, noise.grade)
+        return learn(rows, model, synthesizer, run, noise.grade, beside)
 
 
-def learn(held: list[PrivateFrame], model: str, synthesizer: Any, run: Run, noise_grade: str = FRESH) -> Release:
+def learn(
+    held: list[PrivateFrame],
+    model: str,
+    synthesizer: Any,
+    run: Run,
+    noise_grade: str = FRESH,
+    public: PublicRows | None = None,
+) -> Release:
     """A release of rows that stand behind their ledger.
 
     Args:
@@ -150,15 +164,22 @@ def learn(held: list[PrivateFrame], model: str, synthesizer: Any, run: Run, nois
         synthesizer: With its options.
         run: Seed and progress.
         noise_grade: How the noise is drawn.
+        public: Public rows of the same columns.
     """
     rows = held.pop()
     book, known, persons = rows.ledger, rows.whole, rows.persons
     table, codec = prepare(rows, run.progress)
+    warnings = [] if public is None else set_beside(rows, table, codec, public)
     del rows
     fitted = synthesizer.fit(table, run)
+    if warnings:
+        fitted.facts["notes"] = [*warnings, *fitted.facts.get("notes", [])]
     run.progress.spent(book.spent())
     run.progress.phase("checking the account")
-    receipt = write_receipt(book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise_grade)
+    receipt = write_receipt(
+        book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise_grade,
+        public_rows=0 if table.public is None else len(table.public.codes),
+    )  # fmt: skip
     filled = dataclasses.asdict(synthesizer)
     given = None if persons is None else completed(persons, codec.schema)
     return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
@@ -199,11 +220,14 @@ class Noise(NamedTuple):
     grade: str
 
 
-def _settings(budget: Budget, declared: Schema | None, model: str, synthesizer: Any, seed: int | None) -> dict[str, Any]:
+def _settings(
+    budget: Budget, declared: Schema | None, model: str, synthesizer: Any, seed: int | None, public: PublicRows | None
+) -> dict[str, Any]:
     """Everything that steers a fit; the seed as well, since noise must not be shared by runs that ask other questions."""
     return {
         "epsilon": budget.epsilon, "delta": budget.delta, "model": model, "options": dataclasses.asdict(synthesizer),
         "schema": None if declared is None else schema_to_dict(declared), "seed": seed,
+        "public table": None if public is None else public.digest(),
     }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def sections(receipt: Receipt, schema: Schema, audit: Sequence[tuple[str, str]] 
                 f"{receipt.rows:,} ({'declared public' if receipt.rows_public else 'noisy count'})",
             ),
             ("columns", str(len(schema.columns))),
-            ("learnt with budget", learnt or "nothing: every fact was declared"),
+            ("learnt with budget", learnt or "nothing: every fact was public"),
             ("epsilon found by the accountant", f"{receipt.epsilon_spent:.4g} at delta {receipt.calibration_delta:.3g}"),
             ("cross-check", ", ".join(f"{name} {value:.4g}" for name, value in receipt.accountants.items())),
             ("noise", receipt.noise_grade),

@@ -18,6 +18,7 @@ class FitConfig:
     Attributes:
         data: The table.
         schema: Schema file.
+        public: Table of public rows of the same columns.
         epsilon: The whole budget.
         delta: See ``synth.api.fit``.
         model: Synthesizer.
@@ -35,6 +36,7 @@ class FitConfig:
 
     data: str | None = None
     schema: str | None = None
+    public: str | None = None
     epsilon: float | None = None
     delta: float | None = None
     model: str | None = None

@@ -21,6 +21,10 @@ ENTITY_LIMIT = (
     "The unit is all rows with one value of {unit}; a person with several of these is protected less. Of the rows of one, at "
     "most as many as the schema says were used; a row without that value is a unit of its own."
 )
+PUBLIC_LIMIT = (
+    "{rows:,} rows of a table that was named public were used as they are, for facts and as a prior: nothing protects them, "
+    "and rows that are in both tables are not protected."
+)
 LIMITS = (
     "Facts declared in the schema (column names, kinds, bounds, closed categories, a public row count) are not protected.",
     "Statistics computed on synthetic rows carry the noise of the release; intervals that treat them as real are too narrow.",
@@ -137,7 +141,9 @@ FRESH = "exact: rounded Gaussian and Poisson sampling from operating-system entr
 KEYED = "exact: rounded Gaussian and Poisson sampling from a stream that the holder of a 256-bit key can repeat"
 
 
-def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], noise_grade: str = FRESH) -> Receipt:
+def write_receipt(
+    ledger: Ledger, *, model: str, learnt: dict[str, list[str]], noise_grade: str = FRESH, public_rows: int = 0
+) -> Receipt:
     """Sum up a run, after checking it with other accountants.
 
     Args:
@@ -145,6 +151,7 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], n
         model: Synthesizer.
         learnt: Facts learnt with budget, by column.
         noise_grade: How the noise was drawn.
+        public_rows: Rows of a public table beside the private one.
 
     Raises:
         AccountingError: The accountants disagree, or the events exceed the budget.
@@ -175,7 +182,11 @@ def write_receipt(ledger: Ledger, *, model: str, learnt: dict[str, list[str]], n
         noise_grade=noise_grade,
         versions=_versions(),
         created=datetime.now(UTC).date().isoformat(),
-        limits=[ROW_LIMIT if single else ENTITY_LIMIT.format(unit=ledger.unit), *LIMITS],
+        limits=[
+            ROW_LIMIT if single else ENTITY_LIMIT.format(unit=ledger.unit),
+            *([PUBLIC_LIMIT.format(rows=public_rows)] if public_rows else []),
+            *LIMITS,
+        ],
     )
 
 

@@ -30,6 +30,7 @@ def fit_config(
         model=config.model or DEFAULT,
         options=config.options,
         seed=config.seed,
+        public=config.public,
         ledger=ledger,
         noise_key=config.noise_key,
         checkpoint=checkpoint,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,3 +46,14 @@ class EncodedTable:
 
     domain: Domain
     codes: CodeArray
+
+    def merged(self, domain: Domain, groups: Sequence[npt.NDArray[np.int64]]) -> EncodedTable:
+        """The same rows on a coarser domain; ``groups`` holds the new code of each code, per column."""
+        parts = [g[self.codes[:, j]] for j, g in enumerate(groups)]
+        return EncodedTable(domain, np.column_stack(parts).astype(np.int32))
+
+    def counts(self, columns: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Contingency table of some columns, shape of their sizes."""
+        sizes = tuple(self.domain.sizes[j] for j in columns)
+        places = np.ravel_multi_index(tuple(self.codes[:, j] for j in columns), sizes)
+        return np.bincount(places, minlength=math.prod(sizes)).reshape(sizes)

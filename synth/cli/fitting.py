@@ -71,6 +71,10 @@ def fit(
         str | None,
         typer.Option("--schema", "-s", help="Public facts (TOML, or SDV metadata JSON); the rest is learnt."),
     ] = None,
+    public: Annotated[
+        str | None,
+        typer.Option("--public", help="A table of the same columns that is no secret (another year): facts and a prior, free."),
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Where the model goes (default model.synth).")] = None,
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
@@ -112,8 +116,8 @@ def fit(
     """
     base = read_config(Path(config)) if config is not None else FitConfig()
     said = base.overridden(
-        data=data, epsilon=epsilon, schema=schema, output=output, delta=delta, model=model, seed=seed, ledger=ledger,
-        noise_key=noise_key, delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet,
+        data=data, epsilon=epsilon, schema=schema, public=public, output=output, delta=delta, model=model, seed=seed,
+        ledger=ledger, noise_key=noise_key, delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet,
         options=parse_assignments(assignments or []),
     )  # fmt: skip
     if said.data is None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from synth.models.base import Fitted
 from synth.models.given import Given, Weighted, with_known
+from synth.models.prior import informed
 from synth.privacy.vault import Measurement, PrivateTable
 from synth.table import Domain
 
@@ -31,11 +32,21 @@ def measure_one_way(data: PrivateTable, *, share: float | None) -> list[FloatArr
     Returns:
         One array per column, not negative, summing to 1.
     """
+    return [shares for shares, _ in measure_with_error(data, share=share)]
+
+
+def measure_with_error(data: PrivateTable, *, share: float | None) -> list[tuple[FloatArray, FloatArray]]:
+    """The same, each with the standard deviations of its shares as far as fresh answers (and public rows) go."""
     subsets = [(name,) for name in data.domain.names]
     fresh = data.noisy_marginals_with_rest(subsets) if share is None else data.noisy_marginals(subsets, share=share)
     known = {m.names: m for m in data.measured}
     answers = [[m, *([known[m.names]] if m.names in known else [])] for m in fresh]
-    return [settled(combine(mine), noise(mine), data.rows.estimate) for mine in answers]
+    counts, sd, rows = [combine(mine) for mine in answers], [noise(mine) for mine in answers], data.rows.estimate
+    alone = [settled(*one, rows) for one in zip(counts, sd, strict=True)]
+    if data.public is None:
+        return [(p, np.broadcast_to(m.sigma / rows, p.shape)) for p, m in zip(alone, fresh, strict=True)]
+    public = [data.public.counts((j,)).astype(np.float64) for j in range(len(subsets))]
+    return informed(counts, sd, alone, public, rows)
 
 
 def combine(measurements: Sequence[Measurement]) -> FloatArray:

@@ -62,7 +62,7 @@ def _propose(declared: Column, series: pd.Series) -> Column:
         known = numbers(series, column, DEFAULT_MISSING)
         known = known[np.isfinite(known)]
         if len(known) and column.kind is not Kind.TIME:
-            return replace(column, bounds=_wide_bounds(column, float(known.min()), float(known.max())))
+            return replace(column, bounds=wide_bounds(column, float(known.min()), float(known.max())))
     return column
 
 
@@ -93,7 +93,8 @@ def _identifier(column: Column, values: list[str]) -> Column:
     return Column(name=column.name, kind=Kind.IDENTIFIER, pattern=shape(values), unique=True, nullable=False)
 
 
-def _wide_bounds(column: Column, low: float, high: float) -> tuple[float, float] | tuple[str, str]:
+def wide_bounds(column: Column, low: float, high: float) -> tuple[float, float] | tuple[str, str]:
+    """Bounds around all values, rounded outwards to one digit, or whole years."""
     if column.kind is Kind.DURATION:
         low, high = (math.floor(low), math.ceil(high))
     if column.kind is Kind.DATETIME:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 
@@ -214,6 +215,19 @@ class PrivateFrame(Sealed):
         found, counts = self.ledger.ask(event, draw=draw, about=repr(column))
         return dict(zip(array_to_texts(found), counts.tolist(), strict=True))
 
+    def noisy_shared_rows(self, known: npt.NDArray[np.uint64], columns: Sequence[Column], *, sigma: float) -> float:
+        """Number of rows whose digest is one of ``known``, sorted: rows that equal a public one. A unit counts 1 at most."""
+        event = GaussianEvent(what="rows shared with the public table", sigma=sigma)
+        about = repr(columns).encode() + known.tobytes()
+
+        def draw() -> list[FloatArray]:
+            parts = zip(exact_digests(self.__rows, columns, self.schema.missing), self._weights(), strict=True)
+            exact_shared = exact.exact_sum(exact.exact_counts(np.isin(d, known).astype(int), 2, w)[1:] for d, w in parts)
+            return [self.__units.noisy(exact_shared, sigma=sigma, entropy=self.__entropy)]
+
+        (shared,) = self.ledger.ask(event, draw=draw, about=hashlib.sha256(about).hexdigest())
+        return float(shared[0])
+
     def burn(self, what: str, *, sigma: float) -> None:
         """Charge for a phase that found nothing to ask, so that later phases do not get a data-dependent rest."""
         self.ledger.announce(GaussianEvent(what=f"{what} (not needed)", sigma=sigma))
@@ -241,3 +255,23 @@ class PrivateFrame(Sealed):
         else:
             for part in self.__rows.cells(codec.column.name):
                 yield encode_column(part, codec, self.schema.missing)
+
+
+def exact_digests(rows: Rows, columns: Sequence[Column], missing: tuple[str, ...]) -> Iterator[npt.NDArray[np.uint64]]:
+    """A 64-bit digest of each row's values, chunk by chunk; each row on its own. Private unless the rows are not."""
+
+    def parts(column: Column) -> Iterator[npt.NDArray[np.uint64]]:
+        if column.kind is not None and column.kind.is_numeric:
+            for values in rows.numbers(column, missing):
+                yield pd.util.hash_array(np.where(np.isnan(values), np.nan, values + 0.0))  # -0 and 0 are one value
+        else:
+            for series in rows.cells(column.name):
+                found, place = category_cells(series, column, missing)
+                texts = ["" if text is None else f"={text}" for text in [*found, None]]  # a place of -1 means missing
+                yield pd.util.hash_array(np.array(texts, dtype=object))[place]
+
+    for chunk in zip(*map(parts, columns), strict=True):
+        whole = np.zeros(len(chunk[0]), dtype=np.uint64)
+        for part in chunk:
+            whole = (whole ^ part) * exact.HASH
+        yield whole

@@ -17,6 +17,7 @@ from synth.privacy.frame import PrivateFrame
 from synth.privacy.lake import Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import free_text
+from synth.privacy.public import PublicRows, filled
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.readers import check_names, looks_like_data
 from synth.privacy.rows import CountedRows, MemoryRows, Rows, StoredRows
@@ -110,8 +111,25 @@ def load_table(data: Any, options: ReadOptions | None = None) -> Loaded:
     raise InputError(f"data must be a frame, an Arrow table, a path or a URL, not {type(data).__name__}")
 
 
+def load_public(data: Any, options: ReadOptions | None = None) -> PublicRows:
+    """Read public rows: a file, a frame or an Arrow table.
+
+    Raises:
+        InputError: It cannot be read, or has no rows.
+    """
+    frame = load_table(data, options).frame
+    if not len(frame):
+        raise InputError("the public table has no rows; leave it out")
+    return PublicRows(frame.set_axis([str(name) for name in frame.columns], axis=1).reset_index(drop=True))
+
+
 def open_frame(
-    data: pd.DataFrame | Loaded | StoredRows, schema: Schema | None, ledger: Ledger, *, entropy: Entropy = os_entropy
+    data: pd.DataFrame | Loaded | StoredRows,
+    schema: Schema | None,
+    ledger: Ledger,
+    *,
+    entropy: Entropy = os_entropy,
+    public: PublicRows | None = None,
 ) -> PrivateFrame:
     """Put a table behind a ledger.
 
@@ -121,6 +139,7 @@ def open_frame(
             here, before anything else looks at them, and the frame has the schema ``learnt_schema``.
         ledger: Of this run.
         entropy: Source of secret bytes.
+        public: Rows that give facts which the schema leaves open; not together with an entity.
 
     Raises:
         InputError: The header does not match, or the table asks for what is not supported.
@@ -133,6 +152,11 @@ def open_frame(
         names = [str(name) for name in loaded.frame.columns]
         settled = with_storage(settled_schema(names, schema), loaded)
         held = MemoryRows(loaded.frame.set_axis(names, axis=1)[list(_read_columns(settled))].reset_index(drop=True))
+    if public is not None:
+        if settled.entity is not None:
+            raise InputError("public rows do not go together with an entity yet; leave out one of them")
+        settled = filled(settled, public)
+        check_learnable(settled)
     if settled.entity is None:
         return PrivateFrame(held, settled, ledger, entropy)
     keys = np.concatenate([texts(part, settled.missing) for part in held.cells(settled.entity)])

@@ -29,7 +29,7 @@ from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 from synth.privacy.signs import SignProduct, check_products, said
 from synth.privacy.units import PrivacyUnits
-from synth.table import Domain
+from synth.table import Domain, EncodedTable
 
 if TYPE_CHECKING:
     import torch
@@ -76,9 +76,10 @@ class PrivateTable(Sealed):
         ledger: Of this run.
         measured: Noisy one-way tables that preparing the codes already paid for.
         merged: Digest of the public maps that merged the codes; empty where none did.
+        public: Codes of public rows of the same columns, where there are some.
     """
 
-    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "rows")
+    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "public", "rows")
 
     def __init__(
         self,
@@ -104,6 +105,7 @@ class PrivateTable(Sealed):
         self.ledger = ledger
         self.measured = tuple(measured)
         self.merged = ""
+        self.public: EncodedTable | None = None
 
     def noisy_marginals(
         self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None
@@ -203,12 +205,7 @@ class PrivateTable(Sealed):
             raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
         return left / measurement_mu(self.ledger) ** 2
 
-    def noisy_gradients(
-        self,
-        module: torch.nn.Module,
-        loss: RowLoss,
-        plan: SgdPlan,
-    ) -> NoisyGradient:
+    def noisy_gradients(self, module: torch.nn.Module, loss: RowLoss, plan: SgdPlan) -> NoisyGradient:
         """DP-SGD with all that is left of the budget.
 
         Charges ``plan.steps`` noisy sums at once, then hands out an object whose ``step()`` draws one of them.
@@ -273,6 +270,7 @@ class PrivateTable(Sealed):
         domain = fold_domain(self.domain, groups)
         merged = self.__codes.merged(groups)
         coarse = PrivateTable(merged, domain, self.rows, self.ledger, (), self.__entropy, self.__units)
+        coarse.public = None if self.public is None else self.public.merged(domain, groups)
         coarse.merged = hashlib.sha256(b"".join([self.merged.encode(), *(g.tobytes() for g in groups)])).hexdigest()
         return coarse
 

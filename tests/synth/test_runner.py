@@ -30,11 +30,16 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
         delimiter=";",
         encoding="x",
         noise_key="k",
+        public="p.csv",
+        quote="'",
+        sql="select",
+        sheet="first",
     )
-    runner.fit_config(config, tmp_path, progress)
+    runner.fit_config(config, tmp_path, progress, checkpoint=tmp_path / "c", resume=True)
     assert asked == {
         "data": "a.csv", "epsilon": 1.0, "delta": 1e-6, "schema": "s", "model": "dpgan", "options": {"steps": 1}, "seed": 0,
         "ledger": tmp_path, "noise_key": "k", "progress": progress, "delimiter": ";", "encoding": "x",
+        "public": "p.csv", "quote": "'", "sql": "select", "sheet": "first", "checkpoint": tmp_path / "c", "resume": True,
     }  # fmt: skip
     assert set(asked) == set(inspect.signature(fit).parameters)
 

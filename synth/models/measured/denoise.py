@@ -17,14 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.models.measured.evidence import Table
-from synth.table import Domain
+from synth.models.prior import posteriors
+from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 
 SIZES = (0.0, *(1e-4 * 3.0**k for k in range(10)))  # mean-square contingency of a table, a priori
 ROUGH = 0.2  # part of an ordered column's variance that follows no order
 DECAY = 2.0  # variance of the cosine of frequency k is k to the minus this
-ROUNDS = 50
+ALONE = np.array([(size, 0.0, 0.0) for size in SIZES])
+ALIKE = (0.5, 0.9, 1.0)  # correlations of a link with that of public rows, where there is one
+BESIDE = np.array([*((s, t, 0.0) for s in SIZES for t in SIZES), *((s, s, r) for s in SIZES[1:] for r in ALIKE)])
+PSEUDO = 0.05  # public rows made up per cell
+FITS = 20  # rounds of proportional fitting
 LEAST_SHARE = 1e-6  # of a code, where its column's distribution sets a scale
 
 
@@ -38,6 +43,8 @@ class _Effect:
         values: Noisy coefficients.
         variances: Of the signal at size 1.
         noise: Variance of the noise.
+        known: Coefficients that public rows have, if any.
+        blur: Their variances from the sampling of public rows.
     """
 
     table: int
@@ -45,9 +52,13 @@ class _Effect:
     values: FloatArray
     variances: FloatArray
     noise: float
+    known: FloatArray | float = 0.0
+    blur: FloatArray | float = 1.0
 
 
-def denoise(tables: Sequence[Table], ones: Sequence[Table], domain: Domain, split: int) -> list[Table]:
+def denoise(
+    tables: Sequence[Table], ones: Sequence[Table], domain: Domain, split: int, public: EncodedTable | None = None
+) -> list[Table]:
     """Posterior means of tables of two columns, or of two and the split column.
 
     Args:
@@ -55,6 +66,8 @@ def denoise(tables: Sequence[Table], ones: Sequence[Table], domain: Domain, spli
         ones: Noisy distribution of every column.
         domain: Of the groups.
         split: Position of the class target that is last in all tables, or -1.
+        public: Public rows on the same groups. What links two columns there, carried over to private margins, is a second
+            sight of the link; how alike the two are is learnt with the sizes.
 
     Returns:
         Tables with the same columns.
@@ -66,18 +79,25 @@ def denoise(tables: Sequence[Table], ones: Sequence[Table], domain: Domain, spli
     within = _margins(tables, coarse, kernels, split)
     modes = np.linalg.qr(np.column_stack([classes, np.eye(len(classes))[:, 1:]]))[0]
     nulls = [_null(within[t.columns[0]], within[t.columns[1]], classes) for t in tables]
+    options = ALONE if public is None else BESIDE
     effects = []
     for k, (table, null) in enumerate(zip(tables, nulls, strict=True)):
         first, second = (kernels[j] for j in table.columns[:2])
         left = table.shares.reshape(null.shape) - null
         sd = float(table.sd.flat[0])
         scale = np.outer(first[1], second[1]) * float(classes @ classes)
+        known = None if public is None else carried_over(public.counts(table.columns).reshape(null.shape), null)
         for m in range(len(classes)):
-            effects.append(_Effect(k, m, first[0].T @ (left @ modes[:, m]) @ second[0], scale, sd**2))
+            effect = _Effect(k, m, first[0].T @ (left @ modes[:, m]) @ second[0], scale, sd**2)
+            if known is not None:
+                there = first[0].T @ ((known[0] - null) @ modes[:, m]) @ second[0]
+                blur = (first[0] ** 2).T @ (known[1] @ modes[:, m] ** 2) @ second[0] ** 2
+                effect = replace(effect, known=there, blur=blur)
+            effects.append(effect)
     found = [null.copy() for null in nulls]
     for mode in range(len(classes)):
         mine = [e for e in effects if e.mode == mode]
-        for effect, kept in zip(mine, _shrink(mine), strict=True):
+        for effect, kept in zip(mine, _shrink(mine, options), strict=True):
             a, b = tables[effect.table].columns[:2]
             found[effect.table] += (kernels[a][0] @ kept @ kernels[b][0].T)[:, :, None] * modes[:, mode]
     return [replace(t, shares=f.reshape(t.shares.shape)) for t, f in zip(tables, found, strict=True)]
@@ -146,21 +166,38 @@ def _null(first: FloatArray, second: FloatArray, classes: FloatArray) -> FloatAr
     return np.asarray(np.einsum("ac,bc,c->abc", first, second, 1 / np.maximum(classes, LEAST_SHARE)))
 
 
-def _shrink(effects: Sequence[_Effect]) -> list[FloatArray]:
-    """Posterior means under the sizes' distribution that makes all effects likeliest together."""
-    sizes = np.array(SIZES)
-    logs = np.empty((len(effects), len(sizes)))
+def carried_over(counts: npt.NDArray[np.int64], null: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Public counts moved onto other margins, and the variance that the sampling of public rows gives each cell.
+
+    Iterative proportional fitting, class by class: margins are those of ``null``, odds ratios those of public rows, of which
+    a few more are made up where ``null`` has them. A cell of few public rows that is scaled up is worth little.
+
+    Args:
+        counts: Shape (size, size, classes).
+        null: Shares with the wanted margins, same shape.
+    """
+    filled = counts + PSEUDO * null.size * null / null.sum() + 1e-9
+    shares = filled / filled.sum()
+    for _ in range(FITS):
+        for axis in (1, 0):
+            shares = shares * np.expand_dims(null.sum(axis) / np.maximum(shares.sum(axis), 1e-12), axis)
+    return shares, shares**2 / filled
+
+
+def _shrink(effects: Sequence[_Effect], options: FloatArray = ALONE) -> list[FloatArray]:
+    """Posterior means under the distribution over ``options`` that makes all effects likeliest together.
+
+    Args:
+        effects: Of one mode.
+        options: Rows of: size of the signal, size that public rows have, and the correlation of the two.
+    """
+    logs, means = np.empty((len(effects), len(options))), []
+    size, other, alike = options.T[:, :, None, None]
     for k, e in enumerate(effects):
-        whole = e.noise + sizes[:, None, None] * e.variances
-        logs[k] = -0.5 * (np.log(whole) + e.values**2 / whole).sum((1, 2))
-    prior = np.full(len(sizes), 1 / len(sizes))
-    for _ in range(ROUNDS):
-        joint = logs + np.log(prior)
-        posterior = np.exp(joint - joint.max(1, keepdims=True))
-        posterior /= posterior.sum(1, keepdims=True)
-        prior = (posterior.sum(0) + 1 / len(sizes)) / (len(effects) + 1)
-    out = []
-    for e, chances in zip(effects, posterior, strict=True):
-        signal = sizes[:, None, None] * e.variances
-        out.append(e.values * np.einsum("s,sab->ab", chances, signal / (signal + e.noise)))
-    return out
+        signal, both = size * e.variances, alike * np.sqrt(size * other) * e.variances
+        own, public = e.noise + signal, e.blur + other * e.variances
+        left, right = public * e.values - both * e.known, own * e.known - both * e.values
+        whole = own * public - both**2
+        logs[k] = -0.5 * (np.log(whole) + (e.values * left + e.known * right) / whole).sum((1, 2))
+        means.append((signal * left + both * right) / whole)
+    return [np.einsum("o,oab->ab", chances, mean) for chances, mean in zip(posteriors(logs), means, strict=True)]

@@ -58,7 +58,7 @@ def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float,
     return Groups(coarse, tuple(found))
 
 
-def settle(one_way: Sequence[FloatArray], groups: Groups, sd: float) -> list[FloatArray]:
+def settle(one_way: Sequence[FloatArray], groups: Groups, sd: Sequence[FloatArray]) -> list[FloatArray]:
     """Pull codes that share a group of an unordered column towards each other, as far as their spread is that of noise.
 
     Columns of so many codes that their sizes' distribution was learnt are left alone.
@@ -66,15 +66,15 @@ def settle(one_way: Sequence[FloatArray], groups: Groups, sd: float) -> list[Flo
     Args:
         one_way: Noisy distributions.
         groups: Coarse codes.
-        sd: Noise of a share.
+        sd: Standard deviations of the shares.
     """
     out = [shares.copy() for shares in one_way]
-    for shares, members, n in zip(out, groups.maps, groups.domain.in_order, strict=True):
+    for shares, members, n, spread in zip(out, groups.maps, groups.domain.in_order, sd, strict=True):
         few = n == 0 and len(shares) < LEAST_SMALL
         for group in np.flatnonzero(np.bincount(members) > 1) if few else ():
             mine = members == group
             mean = shares[mine].mean()
-            kept = max(0.0, 1 - sd**2 / max(float(shares[mine].var()), 1e-30))
+            kept = max(0.0, 1 - float((spread[mine] ** 2).mean()) / max(float(shares[mine].var()), 1e-30))
             shares[mine] = mean + kept * (shares[mine] - mean)
     return out
 

@@ -25,8 +25,8 @@ from synth.models.measured.many import QuickScore, resampled, weights_of
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
 from synth.models.measured.workload import choose_workload
-from synth.models.one_way import log_shares, measure_one_way, pack, unpack
-from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
+from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack, unpack
+from synth.privacy.vault import PrivateTable, measurement_mu
 from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
@@ -124,7 +124,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     """
     run.progress.phase("measuring one-way tables")
     first = one_way_share(data, share)
-    one_way = measure_one_way(data, share=first)
+    one_way, sd = map(list, zip(*measure_with_error(data, share=first), strict=True))
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
     plan_share = share if share is not None else PLANNED_SHARE
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
@@ -140,13 +140,12 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     else:
         measured = view.noisy_marginals(subsets, share=share, weights=work.weights())
     tables = as_tables(groups.domain, measured, rows)
-    sd = sigma_for(data.ledger, first, len(names)) / rows
-    spread = [sd * np.sqrt(np.bincount(m).astype(np.float64)) for m in groups.maps]
+    spread = [np.sqrt(np.bincount(m, weights=s**2)) for m, s in zip(groups.maps, sd, strict=True)]
     ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
     plan = MixturePlan.for_budget(rows * mu)
     run.progress.phase("fitting the mixture", plan.steps)
     logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
-    cleared = denoise(tables, ones, groups.domain, work.split)
+    cleared = denoise(tables, ones, groups.domain, work.split, public=view.public)
     evidence = Evidence(domain=groups.domain, rows=rows, tables=(*cleared, *ones))
     mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
     # from tables of every size at once, as the mixture smooths them and by precision alone: two errors that are little alike

@@ -16,7 +16,7 @@ from synth.privacy import frame
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
-from synth.privacy.frame import PrivateFrame
+from synth.privacy.frame import PrivateFrame, exact_digests
 from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema
 
@@ -50,7 +50,14 @@ def singles(frame, sigma):
     return [v for v in frame.named_numbers(WIDE, make_axis(WIDE, (-5000, 5000)), sigma=sigma, delta=1e-9).items()]
 
 
+def shared(frame, sigma):
+    known = PrivateFrame(ROWS.iloc[:3], SCHEMA, Ledger(Budget(epsilon=1.0, delta=1e-5)))._PrivateFrame__rows
+    digests = np.unique(np.concatenate(list(exact_digests(known, (N, C), SCHEMA.missing))))
+    return [frame.noisy_shared_rows(digests, (N, C), sigma=sigma)]
+
+
 ASKS = {
+    "shared rows": shared,
     "beside singles": beside_singles,
     "roundness": roundness,
     "singles": singles,
@@ -86,8 +93,8 @@ def test_refusals_of_the_frame_ask_for_no_entropy_and_tell_no_value(ask, script)
     assert "50" not in str(caught.value).replace("0.050", "")
 
 
-@pytest.mark.parametrize("extra", [(3, "u"), (None, None), (1e300, "u"), (-7, "v"), (9, "w"), ("x", "w")])
-@pytest.mark.parametrize("ask", ["row count", "classes", "magnitudes", "levels", "beside singles", "roundness"])
+@pytest.mark.parametrize("extra", [(3, "u"), (2, "u"), (None, None), (1e300, "u"), (-7, "v"), (9, "w"), ("x", "w")])
+@pytest.mark.parametrize("ask", ["row count", "classes", "magnitudes", "levels", "beside singles", "roundness", "shared rows"])
 def test_under_equal_noise_one_more_row_moves_one_count_by_one(ask, extra, keystream):
     answers, charged = [], []
     for rows in (
@@ -106,6 +113,8 @@ def test_under_equal_noise_one_more_row_moves_one_count_by_one(ask, extra, keyst
         assert moved.sum() == (0 if ask == "magnitudes" and extra[0] in (None, "x") else 1)
     if ask == "roundness":
         assert moved.sum() <= 1
+    if ask == "shared rows":
+        assert moved.sum() == (extra == (2, "u"))
 
 
 def test_answers_are_the_exact_counts_plus_noise(ledger, keystream):

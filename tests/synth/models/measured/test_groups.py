@@ -100,7 +100,7 @@ def test_settling_keeps_the_mass_of_every_group(seed, sd, in_order):
     domain = Domain(names=("a",), sizes=(50,), in_order=(50 if in_order else 0,))
     groups = choose_groups(shares, domain, rows=1000, sigma=30.0, widest=6)
     before = shares[0].copy()
-    after = settle(shares, groups, sd)
+    after = settle(shares, groups, [np.full(50, sd)])
     assert np.array_equal(shares[0], before)  # a new list, nothing changed in place
     np.testing.assert_allclose(groups.merge(after)[0], groups.merge(shares)[0], atol=1e-12)
     assert (after[0] >= -1e-15).all()
@@ -116,5 +116,5 @@ def test_settling_levels_noise_and_leaves_signal():
     rare = groups.maps[0] == groups.maps[0][1]
     assert rare.sum() == 15
     for sd, low, high in ((1e-4, 0.95, 1.0), (0.01, 0.0, 1e-9)):
-        kept = settle([shares], groups, sd)[0][rare].std() / shares[rare].std()
+        kept = settle([shares], groups, [np.full(16, sd)])[0][rare].std() / shares[rare].std()
         assert low <= kept <= high
