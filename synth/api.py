@@ -122,6 +122,8 @@ def fit(
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
     unit = unit_of(declared)
     workers = _workers(secret, declared)
+    if workers is not None and beside is not None:
+        _check_same(workers, beside)
     if workers is not None and resume:
         raise InputError("a fit in several processes does not go on after an interruption; start it anew without --resume")
     place = Path(ledger) if ledger is not None and (workers is None or workers.leads) else None
@@ -197,6 +199,13 @@ def _workers(secret: bytes | None, schema: Schema | None) -> Workers | None:
     if workers is not None and schema is not None and schema.entity is not None:
         raise InputError("rows of one entity must lie in one process, which is not arranged for yet; fit in one process")
     return workers
+
+
+def _check_same(workers: Workers, public: PublicRows) -> None:
+    """Public rows are given whole to every process: codes must mean the same to all."""
+    own = public.digest()
+    if workers.told(lambda: own) != own:
+        raise InputError("every process needs the same public table, not a part of it; give all of them the same file")
 
 
 def _shared(workers: Workers, budget: Budget, seed: int) -> Noise:
