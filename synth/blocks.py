@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Drawn = tuple[npt.NDArray[np.int32], np.random.Generator]  # codes of a block, and its random stream
+Share = tuple[int, int]  # a block, and how many of its rows are kept
 BLOCK = 16_384  # rows of the first blocks, drawn with care
 SMALL_BLOCKS, MANY_ROWS = 4, 131_072  # the later ones are larger: so many rows at a time are drawn faster
 
@@ -18,7 +19,7 @@ def rows_of(block: int) -> int:
     return BLOCK if block < SMALL_BLOCKS else MANY_ROWS
 
 
-def block_sizes(total: int) -> Iterator[tuple[int, int]]:
+def block_sizes(total: int) -> Iterator[Share]:
     """Blocks that ``total`` rows come from, and how many rows are kept of each."""
     for block in itertools.count():
         if total <= 0:

@@ -12,7 +12,7 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ import safetensors
 import safetensors.numpy
 
 from synth.atomic import atomic_path, check_writable
-from synth.blocks import BLOCK, Drawn, block_sizes, rows_of
+from synth.blocks import BLOCK, Drawn, Share, block_sizes, rows_of
 from synth.card import card_html
 from synth.conditional import Source, completed_rows, conditioned, joined
 from synth.conditions import Condition, balanced
@@ -146,14 +146,14 @@ class Release:
         total = self.receipt.rows if num_rows is None else num_rows
         if total and custom_names(self.schema.constraints):
             return self.condition_blocks([Condition(num_rows=total)], seed=seed)
-        return self._row_blocks(total, root, workers)
+        return self.row_blocks(block_sizes(total), root, workers)
 
-    def _row_blocks(self, total: int, root: np.random.SeedSequence, workers: int) -> Iterator[pd.DataFrame]:
+    def row_blocks(self, blocks: Iterable[Share], root: np.random.SeedSequence, workers: int) -> Iterator[pd.DataFrame]:
+        """Rows of some of the shares that ``block_sizes`` gives; values made anew start at the first row."""
         fresh, none = self._fresh(root), Regeneration(self.codec.schema.only_modelled(), root)
         model = make_synthesizer(self.model, self.options)
         tasks = (
-            partial(lambda b, k: self._decoded(*self._drawn(model, root, b), none, k), block, keep)
-            for block, keep in block_sizes(total)
+            partial(lambda b, k: self._decoded(*self._drawn(model, root, b), none, k), block, keep) for block, keep in blocks
         )
         for rows in in_order(tasks, workers):
             yield self.codec.with_fresh(rows, fresh.take(len(rows)))

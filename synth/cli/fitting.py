@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from synth.cli.clustering import fit_engine, sample_engine
 from synth.cli.console import Reporter, out, print_json, say
 from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
@@ -31,6 +32,9 @@ Sql = Annotated[str | None, typer.Option("--sql", help="Query, where the table i
 Sheet = Annotated[str | None, typer.Option("--sheet", help="Of a workbook.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="ray: in processes of a Ray cluster (RAY_ADDRESS, or this machine).")
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite an existing output.")]
 
 
@@ -99,6 +103,10 @@ def fit(
     quote: Quote = None,
     sql: Sql = None,
     sheet: Sheet = None,
+    engine: Engine = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="With --engine ray: processes (default: one a processor).")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the same command that was interrupted; nothing is spent twice.")
     ] = False,
@@ -126,7 +134,12 @@ def fit(
         raise InputError("give the privacy budget with --epsilon; 1 is a common choice, smaller is more private")
     target = Path(said.output or "model.synth")
     started = time.monotonic()
-    release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json, resume=resume)
+    if engine is None and workers is not None:
+        raise InputError("--workers goes with --engine ray; torchrun says itself how many processes there are")
+    if engine is None:
+        release, book = run_fit(said, target, force=force, quiet=quiet, as_json=as_json, resume=resume)
+    else:
+        release, book = fit_engine(engine, said, target, workers, force=force, quiet=quiet, as_json=as_json, resume=resume)
     if not leads():
         return
     facts = {
@@ -213,6 +226,7 @@ def sample(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Threads (default: one a core); the rows do not depend on it.")
     ] = None,
+    engine: Engine = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -228,7 +242,15 @@ def sample(
     Example: synth sample model.synth -o sqlite:///clinic.db --table synthetic
 
     Example: synth sample model.synth --datasets 5 --seed 7 -o synthetic.csv
+
+    Example: synth sample model.synth --engine ray -n 100000000 -o folder_of_parquet
     """
+    if engine is not None:
+        plain = not (table or entities or conditions or balance or datasets)
+        sample_engine(
+            engine, Path(model), Path(output), rows, seed, workers, plain=plain, force=force, quiet=quiet, as_json=as_json
+        )
+        return
     from synth.reading.database import shown as shown_place
     from synth.release import BLOCK, dataset_seeds, load
 

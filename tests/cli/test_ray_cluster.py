@@ -1,0 +1,55 @@
+"""``--engine ray`` on a real cluster of several processes, which the command starts on this machine."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed"),
+]
+
+
+@pytest.fixture
+def child(child_environment):
+    """``synth`` as a process of its own, with time for a cluster to start on a busy machine."""
+    plain = {name: value for name, value in child_environment.items() if name != "RAY_ADDRESS"}
+
+    def call(*arguments):
+        words = [sys.executable, "-m", "synth", *map(str, arguments)]
+        return subprocess.run(words, env=plain, capture_output=True, text=True, timeout=600)
+
+    return call
+
+
+def test_a_cluster_makes_one_release_and_its_rows(child, tmp_path, data, schema):
+    made = tmp_path / "m.synth"
+    fitted = child("fit", data, "-s", schema, "-e", 2, "-m", "hybrid", "--set", "steps=5", "-o", made, "-q",
+                   "--engine", "ray", "--workers", 2)  # fmt: skip
+    assert fitted.returncode == 0, fitted.stderr
+    assert fitted.stdout.count("next: synth sample") == 1
+    ledger = made.with_name(made.name + ".ledger.jsonl")
+    records = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    kinds = [record["record"] for record in records]
+    assert (kinds.count("run"), kinds[-1], records[-1]["outcome"]) == (1, "end", "done")
+    drawn = child("sample", made, "-n", 5000, "--seed", 3, "-o", tmp_path / "one.parquet", "-q")
+    assert "5,000 rows" in drawn.stdout, drawn.stderr
+    drawn = child("sample", made, "-n", 5000, "--seed", 3, "-o", tmp_path / "many", "-q", "--engine", "ray")
+    assert "5,000 rows in 1 files" in drawn.stdout, drawn.stderr
+    one, many = (pd.read_parquet(tmp_path / name) for name in ("one.parquet", "many"))
+    pd.testing.assert_frame_equal(one, many, check_dtype=False, check_categorical=False)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+def test_what_a_worker_refuses_is_one_sentence(child, tmp_path, schema):
+    done = child("fit", tmp_path / "nothing.csv", "-s", schema, "-e", 2, "-o", tmp_path / "m.synth", "-q",
+                 "--engine", "ray", "--workers", 2)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert "nothing.csv" in done.stderr
+    assert not (tmp_path / "m.synth").exists()
