@@ -10,12 +10,15 @@ from synth.errors import InputError
 
 
 class atomic_path:
-    """Write beside ``target`` and move into place at the end; on any error nothing is left behind."""
+    """Write beside ``target`` and move into place at the end; on any error nothing is left behind.
+
+    Without ``force`` a file that another process put there meanwhile is left alone, and refused.
+    """
 
     def __init__(self, target: Path, *, force: bool) -> None:
         """See ``Release.save`` for the errors."""
         check_writable(target, force=force)
-        self._target = target
+        self._target, self._force = target, force
 
     def __enter__(self) -> Path:
         handle, name = tempfile.mkstemp(prefix=f".{self._target.name}.", suffix=self._target.suffix, dir=self._target.parent)
@@ -31,9 +34,18 @@ class atomic_path:
                 mask = os.umask(0)
                 os.umask(mask)
                 self._temporary.chmod(0o666 & ~mask)
-                self._temporary.replace(self._target)
+                self._move()
         finally:
             self._temporary.unlink(missing_ok=True)
+
+    def _move(self) -> None:
+        if not self._force:
+            try:
+                self._target.hardlink_to(self._temporary)  # fails where there is a file, in one step
+                return
+            except OSError:  # it is there, or the file system knows no links: then look once more
+                check_writable(self._target, force=False)
+        self._temporary.replace(self._target)
 
 
 def check_writable(target: Path, *, force: bool) -> None:
