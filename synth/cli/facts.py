@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,8 +37,9 @@ def draft(
     force: Force = False,
 ) -> None:
     """Propose a schema for you to read, widen and confirm. Confirmed facts become public."""
-    from synth.privacy.draft import DRAFT_HEADER, draft_schema
+    from synth.privacy.draft import DRAFT_HEADER, draft_remarks, draft_schema
     from synth.privacy.ingest import load_table
+    from synth.reading.database import shown
     from synth.reading.source import ReadOptions
     from synth.release import atomic_path, check_writable
     from synth.schema_toml import schema_to_toml
@@ -45,15 +47,19 @@ def draft(
     target = Path(output)
     check_writable(target, force=force)
     options = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
-    proposal = draft_schema(load_table(data, options))
+    rows = load_table(data, options)
+    proposal = draft_schema(rows)
     with atomic_path(target, force=force) as temporary:
         temporary.write_text(schema_to_toml(proposal, DRAFT_HEADER), encoding="utf-8")
     say("CAREFUL: the proposal was drawn from private rows. What you leave in it becomes PUBLIC when you fit with it:")
     say("widen bounds to what is possible, list categories that can occur, delete what you would rather pay for.")
-    out.print(
-        f"{target}: {len(proposal.columns)} columns; read it, then: synth fit {data} --schema {target} --epsilon 1",
-        markup=False,
-    )
+    for remark in draft_remarks(rows, proposal):
+        say(f"note: {remark}")
+    read_as = {"delimiter": delimiter, "encoding": None if encoding == "utf-8" else encoding, "quote": quote, "sql": sql,
+               "sheet": sheet}  # fmt: skip
+    options_again = [word for name, value in read_as.items() if value is not None for word in (f"--{name}", value)]
+    following = ["synth", "fit", shown(data), "--schema", str(target), *options_again, "--epsilon", "1"]
+    out.print(f"{target}: {len(proposal.columns)} columns; read it, then: {shlex.join(following)}", markup=False)
 
 
 @schemas.command("check")

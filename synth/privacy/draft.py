@@ -50,6 +50,31 @@ def draft_schema(table: pd.DataFrame | Loaded) -> Schema:
     return replace(declared, columns=tuple(replace(c, dtype=None) for c in columns))
 
 
+def draft_remarks(table: pd.DataFrame | Loaded, proposal: Schema) -> list[str]:
+    """What the owner should decide about columns that cannot be learnt as they are, by name, without a value. Not private."""
+    frame = table.frame if isinstance(table, Loaded) else table
+    empty: list[str] = []
+    unshared: list[str] = []
+    keys: list[str] = []
+    for i, column in enumerate(proposal.columns):
+        if column.kind is Kind.INTEGER and _is_key(column.name):
+            keys.append(column.name)
+        if column.kind is not Kind.CATEGORY or column.categories is not None:
+            continue
+        values, counts = exact_value_counts([(*category_cells(frame.iloc[:, i], column, DEFAULT_MISSING), None)])
+        if not values:
+            empty.append(column.name)
+        elif counts.max() < RARE:
+            unshared.append(column.name)
+    entity = 'if it says whose a row is, put entity = "..." at the top'
+    said = (
+        (keys, f"looks like a key that repeats; {entity}, else declare an identifier"),
+        (unshared, f"no value is shared by {RARE} rows; {entity}, else drop it, or declare an identifier or pii"),
+        (empty, "always missing; drop it"),
+    )
+    return [f"{', '.join(names)}: {what}" for names, what in said if names]
+
+
 def _propose(declared: Column, series: pd.Series) -> Column:
     classes = exact_value_classes(series, DEFAULT_MISSING)
     guessed = guess_kind(declared, classes.astype(np.float64), 0.0) if declared.kind is None else declared

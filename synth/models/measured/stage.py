@@ -143,6 +143,7 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     spread = [np.sqrt(np.bincount(m, weights=s**2)) for m, s in zip(groups.maps, sd, strict=True)]
     ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
     plan = MixturePlan.for_budget(rows * mu)
+    run.progress.spent(data.ledger.spent())
     run.progress.phase("fitting the mixture", plan.steps)
     logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
     cleared = denoise(tables, ones, groups.domain, work.split, public=view.public)

@@ -16,6 +16,20 @@ def test_draft_then_check(call, place, tmp_path):
     assert all(f["missing"] == 0 for f in json.loads(out))
 
 
+def test_a_draft_says_how_to_go_on_and_what_to_decide(call, tmp_path):
+    rows = "".join(f"P{i // 2};{i % 3};\n" for i in range(120))
+    (tmp_path / "a b.csv").write_text("key;group;nothing\n" + rows, encoding="latin-1")
+    code, out, err = call(
+        "schema", "draft", tmp_path / "a b.csv", "--delimiter", ";", "--encoding", "latin-1", "-o", tmp_path / "d.toml"
+    )
+    assert code == 0
+    assert "note: key: no value is shared by 20 rows" in err
+    assert "note: nothing: always missing; drop it" in err
+    command = out.split("then: ")[1]
+    assert f"'{tmp_path / 'a b.csv'}'" in command
+    assert command.strip().endswith("--delimiter ';' --encoding latin-1 --epsilon 1")
+
+
 def test_check_points_at_columns(call, place, tmp_path):
     text = (place / "s.toml").read_text().replace("120", "40").replace('"Aix"', '"Rom"')
     (tmp_path / "s.toml").write_text(text)

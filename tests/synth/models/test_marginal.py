@@ -10,6 +10,7 @@ from synth.models.measured.mixture import MixturePlan
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ledger import Ledger
 from synth.privacy.vault import PrivateTable
+from synth.progress import Silent
 from synth.table import Domain
 
 
@@ -56,6 +57,22 @@ def test_a_pair_and_a_parity_with_the_target_are_learnt():
     rows = drawn(fitted, dom)
     assert np.mean(rows[:, 0] == rows[:, 1]) > 0.75
     assert np.mean(rows[:, 4] == rows[:, 2] ^ rows[:, 3]) > 0.75
+
+
+def test_progress_shows_what_tables_cost_as_soon_as_they_are_measured():
+    class Told(Silent):
+        def __init__(self):
+            self.facts = []
+
+        def phase(self, name, total=None):
+            self.facts.append(name)
+
+        def spent(self, epsilon):
+            self.facts.append(epsilon)
+
+    told = Told()
+    Marginal().fit(private(uniform((4, 4, 2), 2000), domain((4, 4, 2), "c2")), Run(progress=told))
+    assert told.facts[told.facts.index("fitting the mixture") - 1] == pytest.approx(5.0, abs=1e-3)
 
 
 def test_a_tiny_budget_leaves_independent_columns_and_a_note():

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from synth.privacy.draft import check_schema, draft_schema
+from synth.privacy.draft import check_schema, draft_remarks, draft_schema
+from synth.reading.frames import Loaded
 from synth.schema import Column, Kind, Schema
 
 
@@ -96,3 +97,23 @@ def test_formats_keys_and_personal_data_are_proposed():
     assert (schema["code"].pattern, schema["patient_id"].pattern) == ("P-[0-9]{5}", "[0-9]{6}")
     assert (schema["clock"].granularity, schema["at"].granularity) == ("minute", None)
     assert schema["stay"].bounds == (0, 9e6)
+
+
+def test_remarks_name_keys_texts_and_empty_columns_but_no_value():
+    n = 100
+    frame = pd.DataFrame(
+        {
+            "patient_nbr": [900_000 + i // 2 for i in range(n)],
+            "key": [f"SECRET{i // 2}" for i in range(n)],
+            "ward": ["A", "B"] * (n // 2),
+            "few": ["A"] * 90 + ["B"] * 10,
+            "nothing": [None] * n,
+        }
+    )
+    remarks = draft_remarks(frame, draft_schema(frame))
+    assert [r.split(":")[0] for r in remarks] == ["patient_nbr", "key", "nothing"]
+    assert "entity" in remarks[0]
+    assert "entity" in remarks[1]
+    assert "SECRET" not in str(remarks)
+    loaded = Loaded(frame=frame[["ward", "few"]], dtypes={})
+    assert draft_remarks(loaded, draft_schema(loaded)) == []
