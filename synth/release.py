@@ -366,6 +366,8 @@ def load(path: str | Path) -> Release:
 
 def _members(file: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     found = file.namelist()
+    if "relations.json" in found:
+        raise ArtifactError(f"{name} holds related tables: use synth tables sample; unzip it for the model of each")
     if sorted(found) != sorted(MEMBERS):
         raise ArtifactError(f"{name} is not a synth model: it should hold exactly {', '.join(MEMBERS)}")
     infos = file.infolist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,7 @@ def fit_related(
         print_json(facts)
         return
     out.print(f"{output}: epsilon {release.epsilon:g}, delta {release.delta:g} for one {release.unit}")
-    out.print(f"next: synth tables sample {output} -o synthetic")
+    out.print(f"next: synth tables sample {shlex.quote(output)} -o synthetic")
 
 
 @tables.command("sample")
@@ -81,12 +82,12 @@ def sample_related(
         raise InputError("a table's name is no name of a file; rename it in the relations")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{output!r} is a file; name a folder")
+    for place in names.values() if folder.exists() else ():
+        check_writable(place, force=force)
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("sampling")
         drawn = release.sample(parents, seed=seed)
         folder.mkdir(parents=True, exist_ok=True)
-        for place in names.values():
-            check_writable(place, force=force)
         for name, place in names.items():
             with atomic_path(place, force=force) as temporary:
                 drawn[name].to_csv(temporary, index=False)

@@ -144,10 +144,11 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
     ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
     plan = MixturePlan.for_budget(rows * mu)
     run.progress.spent(data.ledger.spent())
-    run.progress.phase("fitting the mixture", plan.steps)
+    run.progress.phase("clearing tables of noise")
     logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
     cleared = denoise(tables, ones, groups.domain, work.split, public=view.public)
     evidence = Evidence(domain=groups.domain, rows=rows, tables=(*cleared, *ones))
+    run.progress.phase("fitting the mixture", plan.steps)
     mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
     # from tables of every size at once, as the mixture smooths them and by precision alone: two errors that are little alike
     both = zip(mixture.one_way(groups.domain), pooled(tables, ones), strict=True)

@@ -27,12 +27,15 @@ def test_tables_are_fitted_and_sampled(call, tmp_path):
     (tmp_path / "people.csv").write_text("id,sex\n" + people)
     stays = "".join(f"p{i % 400},{'xy'[i % 2]}\n" for i in range(600))
     (tmp_path / "stays.csv").write_text("who,ward\n" + stays)
-    made, folder = tmp_path / "t.synth", tmp_path / "out"
+    made, folder = tmp_path / "a b.synth", tmp_path / "out"
     code, out, _ = call("tables", "fit", tmp_path / "r.toml", "-e", "3", "-m", "independent", "-o", made, "-q")
     assert (code, "for one row of people" in " ".join(out.split())) == (0, True)
+    assert f"next: synth tables sample '{made}' -o synthetic" in out
     assert call("tables", "sample", made, "-o", folder, "-n", "50", "--seed", "1", "-q")[0] == 0
     drawn = {name: pd.read_csv(folder / f"{name}.csv") for name in ("people", "stays")}
     assert len(drawn["people"]) == 50
+    code, _, err = call("inspect", made)
+    assert (code, "synth tables sample" in err) == (2, True)
     assert drawn["stays"]["who"].isin(drawn["people"]["id"]).all()
     assert call("tables", "sample", made, "-o", folder, "-q")[0] == 2  # there are files already
     code, out, _ = call("tables", "sample", made, "-o", folder, "-n", "3", "-q", "-f", "--json")
