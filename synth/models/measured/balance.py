@@ -16,17 +16,19 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.encoding.even import SMALLEST
+from synth.privacy.tally import fused
 from synth.table import Domain
 
 CellArray = npt.NDArray[np.int32]
 CodeArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
-MAX_TABLES = 600
+MAX_TABLES = 300
 SPARSE = 4  # tables with more cells than a row in so many of the drawn ones are left out
 TOGETHER = 24  # rows decided on at a time
 SWEEPS = 3
 PART = 8192  # rows of intermediate arrays
+CACHED = 128  # rows of those that stay in the processor's cache
 ORDERS = (8.0, 8.0, 2.0, 1.0)  # weight of tables of no, one, two and three columns
 
 
@@ -74,16 +76,18 @@ def _subsets(sizes: Sequence[int], drawn: int, rng: np.random.Generator) -> list
 
 def _cells(codes: CodeArray, sizes: Sequence[int], subsets: Sequence[tuple[int, ...]]) -> tuple[CellArray, FloatArray]:
     """Cell of every row in every table, numbered end to end, shape (rows, tables); and the weight of every cell."""
-    cells = np.empty((len(subsets), len(codes)), dtype=np.int32)
-    columns, weights, offset = np.ascontiguousarray(codes.T.astype(np.int32)), [], 0
-    for t, subset in enumerate(subsets):
-        cell, size = np.zeros(len(codes), dtype=np.int32), 1
-        for j in subset:
-            cell, size = cell * sizes[j] + columns[j], size * sizes[j]
-        cells[t] = cell + offset
-        weights.append(np.full(size, ORDERS[len(subset)]))
-        offset += size
-    return np.ascontiguousarray(cells.T), np.concatenate(weights)
+    shapes = [[sizes[j] for j in subset] for subset in subsets]
+    widths = [math.prod(shape) for shape in shapes]
+    offsets = np.append(0, np.cumsum(widths)).astype(np.int32)
+    cells = np.empty((len(codes), len(subsets)), dtype=np.int32)
+    for out, part in zip(_parts(cells, 16 * CACHED), _parts(codes, 16 * CACHED), strict=True):
+        columns = np.ascontiguousarray(part.T.astype(np.int32))
+        by_table = np.empty(out.T.shape, dtype=np.int32)
+        for mine, subset, shape, offset in zip(by_table, subsets, shapes, offsets[:-1], strict=True):
+            mine[:] = fused([columns[j] for j in subset], shape) if subset else 0
+            mine += offset
+        out[:] = by_table.T
+    return cells, np.repeat([ORDERS[len(subset)] for subset in subsets], widths)
 
 
 def _balanced(
@@ -97,7 +101,7 @@ def _balanced(
     order = rng.permutation(rows)
     taken[order[np.diff(np.floor(np.cumsum(chances[order]) + rng.random()), prepend=0.0) > 0]] = True
     pull = price * (expected - _counts(cells[taken], np.ones(int(taken.sum())), len(weights))).astype(np.float32)
-    half = np.concatenate([price[part].sum(1) for part in _parts(cells)]) / 2
+    half = np.concatenate([price[part].sum(1) for part in _parts(cells, CACHED)]) / 2
     for _ in range(SWEEPS):
         for batch in np.array_split(rng.permutation(rows), max(rows // TOGETHER, 1)):
             mine = cells[batch]
@@ -109,7 +113,7 @@ def _balanced(
     gap = count - int(taken.sum())
     if gap:
         others = np.flatnonzero(taken if gap < 0 else ~taken)
-        gain = np.sign(gap) * np.concatenate([pull[part].sum(1) for part in _parts(cells[others])]) - half[others]
+        gain = np.sign(gap) * np.concatenate([pull[cells[part]].sum(1) for part in _parts(others, CACHED)]) - half[others]
         taken[others[np.argsort(-gain, kind="stable")[: abs(gap)]]] ^= True
     return taken
 
@@ -122,5 +126,5 @@ def _counts(cells: CellArray, amounts: FloatArray, width: int) -> FloatArray:
     return out
 
 
-def _parts(rows: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    return np.array_split(rows, max(len(rows) // PART, 1))
+def _parts(rows: npt.NDArray[Any], size: int = PART) -> list[npt.NDArray[Any]]:
+    return np.array_split(rows, max(len(rows) // size, 1))
