@@ -82,6 +82,7 @@ def validity_table(raw: pd.DataFrame, schema: Schema) -> pd.DataFrame:
     Returns:
         Columns ``Column``, ``Valid share`` and those of ``FAULTS`` (all 0 to 1), one row per column.
     """
+    raw = raw[[name for name in raw.columns if str(name) in schema.names]]  # keys and names are made anew: nothing to check
     plain = conform(raw, schema)
     rows = []
     for column in schema.columns:

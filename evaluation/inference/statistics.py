@@ -200,13 +200,13 @@ def coefficients_of(release: Release, formula: str) -> Coefficients:
         raise InputError(f"the formula {formula!r} names a column twice")
     positive = None
     if not _is_number(release, target):
-        codec = release.codec.columns[release.schema.index(target)]
+        codec = _codec_of(release, target)
         if not isinstance(codec, CategoryCodec) or len(codec.categories) != 2:
             raise InputError(f"the target {target!r} must hold numbers or exactly two values")
         positive = codec.categories[1]
     levels = []
     for name in terms:
-        codec = release.codec.columns[release.schema.index(name)]
+        codec = _codec_of(release, name)
         if isinstance(codec, CategoryCodec):
             if not 2 <= len(codec.categories) <= MAX_LEVELS:
                 raise InputError(f"column {name!r} has fewer than 2 or more than {MAX_LEVELS} values; leave it out")
@@ -220,7 +220,10 @@ def coefficients_of(release: Release, formula: str) -> Coefficients:
 def _codec_of(release: Release, column: str) -> object:
     if column not in release.schema.names:
         raise InputError(f"the release has no column {column!r}; it has {_few(release.schema.names)}")
-    return release.codec.columns[release.schema.index(column)]
+    found = {codec.column.name: codec for codec in release.codec.columns}.get(column)
+    if found is None:
+        raise InputError(f"column {column!r} is not learnt but made anew, so it says nothing to estimate from")
+    return found
 
 
 def _is_number(release: Release, column: str) -> bool:

@@ -42,6 +42,13 @@ def test_table_is_a_share_per_column() -> None:
     assert table["Valid share"].tolist() == [0.5, 1.0]
 
 
+def test_columns_that_are_made_anew_are_passed_over() -> None:
+    schema = Schema(columns=(Column(name="name", kind=Kind.PII, faker="name"), Column(name="n", kind=Kind.FLOAT)))
+    real = pd.DataFrame({"name": ["A B"] * 40, "n": [str(i) for i in range(40)]})
+    tables = prepare(real, real, real, schema)
+    assert score_validity(tables, real, real).scores[0].value == 1.0
+
+
 def test_each_fault_is_named() -> None:
     schema = Schema(columns=(Column(name="n", kind=Kind.INTEGER, bounds=(0, 1), nullable=False),))
     table = validity_table(pd.DataFrame({"n": ["1", "x", "", "7"]}), schema)

@@ -11,6 +11,7 @@ from synth.release import Release
 from synth.schema import Column, Kind, Schema
 
 COLUMNS = (
+    Column(name="id", kind=Kind.IDENTIFIER),
     Column(name="x", kind=Kind.FLOAT, bounds=(-4, 4)),
     Column(name="g", kind=Kind.CATEGORY, categories=("a", "b", "c"), nullable=False),
     Column(name="y", kind=Kind.BOOLEAN, nullable=False),
@@ -21,6 +22,7 @@ COLUMNS = (
 @pytest.fixture(scope="module")
 def release() -> Release:
     frame = pd.DataFrame({"x": [0.0, 1.0] * 50, "g": ["a", "b"] * 50, "y": [True, False] * 50, "day": ["2000-02-02"] * 100})
+    frame.insert(0, "id", range(100))
     return fit(frame, epsilon=1.0, delta=1e-5, schema=Schema(columns=COLUMNS, public_rows=100), model="independent", seed=0)
 
 
@@ -76,6 +78,7 @@ def test_too_few_rows_have_no_answer(release: Release) -> None:
         (lambda r: mean_of(r, "g"), "has no mean"),
         (lambda r: mean_of(r, "day"), "has no mean"),
         (lambda r: mean_of(r, "z"), "no column 'z'"),
+        (lambda r: mean_of(r, "id"), "made anew"),
         (lambda r: proportion_of(r, "x", "1"), "holds numbers"),
         (lambda r: proportion_of(r, "g", "z"), "no value 'z'"),
         (lambda r: coefficients_of(r, "y"), "is no formula"),
