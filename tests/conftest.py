@@ -1,12 +1,24 @@
-"""Prints which check caught which planted bug at the end of a run; the tests are in ``tests/audit``.
+"""The profile of property tests; and at the end of a run, which check caught which planted bug of ``tests/audit``.
 
-Here rather than there, because the process that gathers reports under xdist loads this file only.
+The latter here rather than there, because the process that gathers reports under xdist loads this file only.
 """
 
 import os
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 CAUGHT = {}
+
+settings.register_profile(
+    "synth",
+    derandomize=True,
+    deadline=None,
+    max_examples=40,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("synth")
 
 
 def pytest_runtest_logreport(report):

@@ -51,6 +51,11 @@ NEEDS = {
     ("demo",): ("--output", "RAND"),
     ("audit",): ("--full", "--output", "--json", "proves nothing", "exit code 3", "Example"),
     ("bench",): ("--models", "--datasets", "--set", "--peers", "--plot", "goes on where it stopped", "Example"),
+    ("plan",): ("--rows", "--epsilon", "Reads no row", "Example"),
+    ("tables", "fit"): ("--epsilon", "--ledger", "is what is protected", "Example"),
+    ("tables", "sample"): ("--parents", "--seed", "Example"),
+    ("schema", "export"): ("--single", "--constraints", "Example"),
+    ("schema", "import"): ("--constraints", "Example"),
     ("schema", "draft"): ("--output", "public"),
     ("schema", "check"): ("--schema", "without printing a value"),
     ("datasets", "list"): ("--json",),
@@ -117,7 +122,7 @@ def test_fit_as_json(synth, tmp_path, data):
     assert 0 < facts["delta"] <= 1e-5
     assert facts["rows"] == pytest.approx(3000, abs=300)  # noisy, with a standard deviation of about 30 rows
     lines = [json.loads(line) for line in result.err.splitlines()]
-    assert {"phase", "done", "total", "seconds", "epsilon_spent"} == set(lines[0])
+    assert {"phase", "done", "total", "seconds", "per_second", "seconds_left", "epsilon_spent"} == set(lines[0])
     assert all(line["epsilon_spent"] <= 2.0 for line in lines)
 
 

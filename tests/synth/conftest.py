@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
 from torch import nn
 
 from synth.privacy.budget import Budget
@@ -20,16 +19,6 @@ from synth.privacy.dpsgd import NORM_MARGIN
 from synth.privacy.layers import OneHotLinear, RowParameter
 from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema
-
-settings.register_profile(
-    "synth",
-    derandomize=True,
-    deadline=None,
-    max_examples=40,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-settings.load_profile("synth")
 
 
 class Keystream:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from evaluation.audit.checks import CHECKS, Check, family_finding
+from evaluation.audit.families import SIDES
 
 
 def test_every_check_says_what_it_attacks():
@@ -31,7 +32,7 @@ def test_a_synthesizer_is_judged_as_a_whole():
     found = family_finding("independent", np.random.default_rng(), fits=8, advance=lambda: calls.append(1))
     assert not found.contradicted
     assert len(calls) == 8
-    assert found.canaries == 8 * 25
+    assert found.canaries == 8 * SIDES["independent"] ** 2
     assert found.detail.startswith("8 fits, 8 answers scored")
 
 

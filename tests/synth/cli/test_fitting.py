@@ -119,7 +119,7 @@ def test_datasets_are_independent_repeatable_and_all_or_none(call, model, tmp_pa
     code, _, err = call(*options, "--datasets", 5, "-o", tmp_path / "t.csv.gz")
     assert code == 2
     assert "already exists" in err
-    assert call(*options, "--datasets", 2, "-o", tmp_path / "u.xlsx")[0] == 2
+    assert call(*options, "--datasets", 2, "-o", tmp_path / "u.docx")[0] == 2
     assert "from 1 to" in call(*options, "--datasets", 0, "-o", tmp_path / "u.csv")[2]
     assert sorted(os.listdir(tmp_path)) == before
 

@@ -117,3 +117,10 @@ def test_remarks_name_keys_texts_and_empty_columns_but_no_value():
     assert "SECRET" not in str(remarks)
     loaded = Loaded(frame=frame[["ward", "few"]], dtypes={})
     assert draft_remarks(loaded, draft_schema(loaded)) == []
+
+
+def test_a_column_that_sounds_like_a_key_is_one_only_where_no_two_rows_share_it():
+    frame = pd.DataFrame({"patient_id": [f"P{i % 10}" for i in range(100)], "row_id": [f"R{i:03}" for i in range(100)]})
+    schema = draft_schema(frame)
+    assert schema["patient_id"].kind is Kind.CATEGORY
+    assert schema["row_id"].kind is Kind.IDENTIFIER

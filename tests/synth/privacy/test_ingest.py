@@ -223,3 +223,8 @@ def test_a_table_of_persons_is_opened_without_its_key_and_with_bounded_rows(keys
     opened_frame = open_frame(frame, schema, Ledger(Budget(epsilon=100.0, delta=1e-3)), entropy=keystream(0))
     assert opened_frame.schema.names == opened_frame.whole.names == ("rows per id", "x")
     assert opened_frame.noisy_row_count(sigma=0.12) == 3
+
+
+def test_a_query_is_not_shared_out_by_workers():
+    with pytest.raises(InputError, match="another order to each process"):
+        read_rows("sqlite:///x.db", None, ReadOptions(sql="select 1"), Silent(), part=(0, 2))

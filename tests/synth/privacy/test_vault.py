@@ -16,6 +16,7 @@ from synth.privacy import vault
 from synth.privacy.accounting import epsilon_of, gaussian_mu
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
+from synth.privacy.codes import Codes
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
@@ -143,6 +144,12 @@ def test_drowned_training_is_refused_without_a_charge(script):
     with pytest.raises(RefusedError, match="too small to train"):
         table_of(ledger, script()).noisy_gradients(OneHot(), square, SgdPlan(steps=2, sample_rate=0.5, divisor=1e-3))
     assert ledger.events == ()
+
+
+def test_stored_codes_of_another_domain_are_refused(ledger):
+    domain = Domain(names=("a",), sizes=(3,))
+    with pytest.raises(AccountingError, match="one column per name"):
+        PrivateTable(Codes.of(np.zeros((2, 1), dtype=int), (2,)), domain, declared_rows(2), ledger)
 
 
 @pytest.mark.parametrize(
