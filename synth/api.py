@@ -69,13 +69,14 @@ def fit(
     quote: str | None = None,
     sql: str | None = None,
     sheet: str | None = None,
+    own_rows: bool = False,
 ) -> Release:
     """Learn a release of ``data`` under one (epsilon, delta), for neighbours that differ in one row.
 
     Where the schema names an entity, they differ in all rows of one entity.
 
-    In several processes (torchrun and its like) each keeps its part of a file's rows, or gives a frame of its own rows; all
-    get the same release, and the first one writes the ledger.
+    In several processes (torchrun and its like) each keeps its part of a file's rows, or gives a frame of its own rows
+    and says so (``own_rows``); all get the same release, and the first one writes the ledger.
 
     Args:
         data: A file, a pattern or folder of files, a table of a DuckDB database (``file.duckdb::table``), the URL of a
@@ -104,6 +105,8 @@ def fit(
         quote: Character around texts of a text file.
         sql: Query of a database.
         sheet: Of a workbook.
+        own_rows: In several processes: no row of this frame is in another process's. A row in two frames would count twice, and
+            the guarantee would be wrong.
 
     Returns:
         The release: sample from it, save it, publish it.
@@ -135,6 +138,11 @@ def fit(
     kept = plan.kept(told)
     if place is not None and kept is None:
         check_admission(place, budget, unit)
+    if workers is not None and not isinstance(data, str | Path) and not own_rows:
+        raise InputError(
+            "each process would add its frame's rows to those of the others: give a file, of which each reads its part, or say "
+            "own_rows=True if no row is in the frames of two processes"
+        )
     found = _rows(data, declared, progress, options_read, workers)
     fresh = secrets.randbits(63) if kept is None else kept.seed
     if workers is not None and not workers.leads:

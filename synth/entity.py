@@ -18,7 +18,12 @@ def unit_of(schema: Schema | None) -> str:
     """Whose presence is protected, in a word that no table of single rows has."""
     if schema is None or schema.entity is None:
         return ROW
-    return schema.entity if schema.entity != ROW else f"{ROW} (entity)"
+    return unit_called(schema.entity)
+
+
+def unit_called(key: str) -> str:
+    """The same for the column that names the unit: a column called "row" does not pass for single rows."""
+    return key if key != ROW else f"{ROW} (entity)"
 
 
 def cap_of(schema: Schema) -> int:

@@ -25,6 +25,7 @@ from synth.atomic import atomic_path
 from synth.encoding.codec import encode_column
 from synth.encoding.present import typed
 from synth.encoding.regenerate import NewKeys, Regeneration
+from synth.entity import unit_called
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.models.base import Run
 from synth.persons import draw_persons, match_persons
@@ -32,6 +33,7 @@ from synth.privacy.budget import Budget
 from synth.privacy.ingest import load_table
 from synth.privacy.joining import open_joined
 from synth.privacy.ledger import Ledger
+from synth.processes import several
 from synth.progress import Progress, Silent
 from synth.registry import DEFAULT, make_synthesizer, require_installed
 from synth.relations import Related, Relations, read_relations, relations_from_dict, relations_to_dict
@@ -149,6 +151,8 @@ def fit_tables(
         InputError: Data, relations or options cannot be used.
         RefusedError: The budget does not carry the request.
     """
+    if several():
+        raise InputError("related tables are fitted in one process; start it without torchrun")
     progress = progress or Silent()
     folder = Path() if isinstance(relations, Relations) else Path(relations).parent
     facts = relations if isinstance(relations, Relations) else read_relations(Path(relations))
@@ -158,7 +162,7 @@ def fit_tables(
     require_installed(model)
     progress.phase("reading")
     frames = {t.name: _frame(t, tables, folder) for t in facts.tables}
-    place, unit = None if ledger is None else Path(ledger), str(facts.parent.key)
+    place, unit = None if ledger is None else Path(ledger), unit_called(str(facts.parent.key))
     releases = []
     for child in facts.children:
         book = Ledger(budget, place, unit=unit)

@@ -7,8 +7,8 @@ declared, or it ended before it had one.
 
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
 running or it died (its reservation stays); it went on after an interruption; noise levels and steps followed a noisy row
-count, so that a neighbouring table might have had other events at another working delta; or it chose by the exponential
-mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took
+count, so that a neighbouring table might have had other events at another working delta; noisy answers led past its training,
+which a neighbouring table might have had; or it chose by the exponential mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took
 was told by noisy answers.
 
 Everything is composed in one privacy loss distribution (PLD), read at the owner's total delta; the sum of all epsilons at
@@ -32,7 +32,7 @@ from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.accounting import COARSE, LEAST_NOISE, epsilon_of, gaussian_epsilon, selection_delta, total_mu
 from synth.privacy.budget import LARGEST_DEFAULT_DELTA, NUMERICAL_SLACK, Budget
 from synth.privacy.chain import RESUMED, Record
-from synth.privacy.events import Event, SubsampledGaussianEvent, event_from_dict
+from synth.privacy.events import BURNT_TRAINING, Event, SubsampledGaussianEvent, event_from_dict
 from synth.privacy.renyi import chosen
 
 DELTA_SHARE = 0.1  # of the total delta: what a run gets that names none
@@ -212,10 +212,11 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
 
 
 def _composable(events: tuple[Event, ...]) -> bool:
-    """Whether the events have a distribution of reasonable size; ours always do, a forged ledger's need not."""
+    """Whether the events stand for every path, with a distribution of reasonable size (which a forged ledger's may not have)."""
     training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
     sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
-    return sound and not chosen(events) and total_mu(events) <= MAX_MU
+    other = any(e.what == BURNT_TRAINING for e in events)  # on another path there is DP-SGD, with another privacy curve
+    return sound and not other and not chosen(events) and total_mu(events) <= MAX_MU
 
 
 @lru_cache(maxsize=256)

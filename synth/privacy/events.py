@@ -11,6 +11,8 @@ from typing import Any
 
 from synth.errors import AccountingError
 
+BURNT_TRAINING = "training (not needed)"  # charged as counts where noisy answers led past DP-SGD
+
 
 def _require(sound: bool) -> None:
     """Refuse parameters that an accountant would read as free, such as NaN."""

@@ -14,7 +14,7 @@ from synth.encoding.values import check_header, texts
 from synth.entity import cap_of, learnt_schema, rows_name
 from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.lake import Lake, Reading, is_lake, open_lake
+from synth.privacy.lake import DATABASE, Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import free_text
 from synth.privacy.public import PublicRows, filled
@@ -46,7 +46,7 @@ def read_rows(
             a row might count twice.
     """
     (rank, of), url = part, is_url(str(place))
-    if url and of > 1:
+    if of > 1 and (url or DATABASE in str(place)):
         raise InputError("the rows of a query may come in another order to each process; give a file, or fit in one process")
     if url or not is_lake(str(place)):
         loaded = load_table(place, options)

@@ -203,7 +203,11 @@ def rounded_sensitivity(n_parameters: int) -> float:
 
 
 def noisy_gradient_sum(exact_sum: FloatArray, *, max_grad_norm: float, noise_multiplier: float, entropy: Entropy) -> FloatArray:
-    """Round a sum of clipped per-unit gradients to a grid and add rounded Gaussian noise there.
+    r"""Round a sum of clipped per-unit gradients to a grid and add rounded Gaussian noise there.
+
+    Each of several processes rounds the sum of its own rows. One row more moves the borders between their rows, and with them
+    every shard's sum; of these only the total is known to move by ``v``. So W roundings lose up to :math:`W \sqrt{d}\, g`,
+    and the grid g is finer by W.
 
     Args:
         exact_sum: Sum over the sample of gradients of norm at most ``max_grad_norm``, shape (d,), float64. Private.
@@ -214,7 +218,9 @@ def noisy_gradient_sum(exact_sum: FloatArray, *, max_grad_norm: float, noise_mul
     Returns:
         Noisy sum, shape (d,): integers times the grid.
     """
-    grid = max_grad_norm * 2.0 ** -grid_bits(exact_sum.size)
+    shards = entropy.size if isinstance(entropy, Several) else 1
+    finer = math.ceil(math.log2(shards))  # so that the roundings of all shards together lose no more than that of one sum
+    grid = max_grad_norm * 2.0 ** -(grid_bits(exact_sum.size) + finer)
     sigma = noise_multiplier * rounded_sensitivity(exact_sum.size) * max_grad_norm / grid
     cells = np.rint(exact_sum / grid).astype(np.int64)
     return np.asarray(noisy_counts(cells, sigma=sigma, entropy=entropy) * grid, dtype=np.float64)

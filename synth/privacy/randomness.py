@@ -40,7 +40,13 @@ def os_entropy(n_bytes: int) -> bytes:
 
 @runtime_checkable
 class Several(Protocol):
-    """A source of secret bytes that stands for several processes with their own rows; see ``synth.privacy.workers``."""
+    """A source of secret bytes that stands for several processes with their own rows; see ``synth.privacy.workers``.
+
+    Attributes:
+        size: Number of processes. Public.
+    """
+
+    size: int
 
     def __call__(self, n_bytes: int) -> bytes:
         """Bytes of this process's own."""

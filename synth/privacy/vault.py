@@ -22,7 +22,7 @@ from synth.privacy.accounting import calibrate_noise, gaussian_mu
 from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
-from synth.privacy.events import GaussianEvent, SelectionEvent
+from synth.privacy.events import BURNT_TRAINING, GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
@@ -40,6 +40,7 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 SELECTION_SHARE = 0.05  # of the working delta, for partition selection
+BURNT_CHOICE = 1e-6  # epsilon
 
 
 def measurement_mu(ledger: Ledger) -> float:
@@ -191,9 +192,13 @@ class PrivateTable(Sealed):
         """The same for everything that is left, after which the budget is spent."""
         return self.noisy_marginals(subsets, share=self._rest(), weights=weights)
 
-    def burn_rest(self, what: str) -> None:
+    def burn_training(self) -> None:
         """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
-        self.ledger.announce(GaussianEvent(what=f"{what} (not needed)", sigma=sigma_for(self.ledger, self._rest())))
+        self.ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(self.ledger, self._rest())))
+
+    def burn_choice(self) -> None:
+        """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
+        self.ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=BURNT_CHOICE))
 
     def _rest(self) -> float:
         """Share of the Gaussian budget that is left."""

@@ -3,8 +3,8 @@
 Every worker runs the same fit on its shard. Wherever a mechanism gets an exact sum, the workers' sums are added at the lead
 (worker 0), which adds noise once and tells the noisy answer to all; so all go on with the same public figures. Each row is
 sampled where it lies, from its worker's own operating-system entropy: Poisson samples of shards are a Poisson sample of all
-rows. All sums are integers, and add up exactly: each worker rounds its clipped sum to the grid. One row is in one shard, so it
-moves one rounded sum by as much as it would move that of all rows (``mechanisms.rounded_sensitivity``).
+rows. All sums are integers, and add up exactly, however the rows are cut into shards. Only clipped sums are rounded by each
+worker, to a grid that is finer the more workers there are (``mechanisms.noisy_gradient_sum``).
 
 What crosses the network is exact: sums, and for partition selection counts by value, on their way to the lead. All workers
 belong to whoever may see the rows, and their network is theirs; the guarantee is about what the lead releases.

@@ -18,7 +18,9 @@ SUFFIXES = (".jsonl", ".ndjson", ".json")
 
 
 def open_jsonlines(path: Path, options: ReadOptions) -> Source:
-    """A file of JSON objects, one per line; the keys of the first are the columns.
+    """A file of JSON objects, one per line, all with the keys of the first, which are the columns.
+
+    A key that only some lines have is refused: whether it is a column would hang on which line comes first.
 
     Raises:
         InputError: It is none.
@@ -39,9 +41,9 @@ def open_jsonlines(path: Path, options: ReadOptions) -> Source:
 def _rows(path: Path, encoding: str, names: list[str]) -> Iterator[list[str | None]]:
     known = set(names)
     for facts in _objects(path, encoding):
-        if not known.issuperset(facts):
+        if known != facts.keys():
             raise InputError(f"{path.name} has lines with other keys than its first line; give all lines the same keys")
-        yield [_cell(facts.get(name), path) for name in names]
+        yield [_cell(facts[name], path) for name in names]
 
 
 def _cell(value: Any, path: Path) -> str | None:

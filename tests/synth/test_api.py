@@ -259,6 +259,19 @@ def test_a_noise_key_is_for_one_process(monkeypatch, tmp_path):
         fit(rows(), epsilon=1.0, schema=DECLARED, model="independent", noise_key=tmp_path / "key")
 
 
+def test_a_frame_in_several_processes_is_refused_unless_its_rows_are_its_own(monkeypatch):
+    """Each would add the same rows, so that one row would count as often as there are processes."""
+
+    class Crew:
+        leads = True
+
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("synth.privacy.workers.join", Crew)
+    with pytest.raises(InputError, match="own_rows"):
+        fit(rows(), epsilon=1.0, schema=DECLARED, model="independent")
+
+
 def test_two_processes_fit_their_rows_to_one_release(tmp_path, monkeypatch):
     """Worker 1 is a fork that holds the other half of the rows; both get the same release, one ledger is written."""
     import torch.distributed as dist

@@ -53,6 +53,23 @@ def test_one_budget_is_split_and_protects_a_parent_with_all_its_rows(fitted):
     assert [r["adjacency"] for r in read_ledger(book) if r["record"] == "run"] == ["add-or-remove-one-id"] * 2
 
 
+def test_a_key_called_row_is_not_taken_for_single_rows(tmp_path):
+    parent = Related(name="people", key="row", schema=Schema(columns=(word("sex", "f", "m"), Column(name="row"))))
+    rows = simulate()
+    release = fit_tables(
+        {"people": rows["people"].rename(columns={"id": "row"}), "calls": rows["calls"]},
+        relations=Relations(parent=parent, children=(child("calls"),)), epsilon=8.0, model="independent",
+    )  # fmt: skip
+    assert release.releases[0].receipt.adjacency == "add or remove all rows of one row (entity)"
+
+
+def test_several_processes_do_not_each_fit_the_same_tables(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="in one process"):
+        fit_tables(simulate(10), relations=RELATIONS, epsilon=8.0)
+
+
 def test_keys_fit_and_parents_have_as_many_rows_as_the_real_ones(fitted):
     drawn, real = fitted[0].sample(seed=1), simulate()
     people = drawn["people"]

@@ -104,7 +104,7 @@ def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, sh
     """
     again = measure_one_way(data, share=share)
     if share is not None:
-        data.burn_rest("training")
+        data.burn_training()
     more = 1 - first if share is None else share
     merged = [(more * a + first * b) / (more + first) for a, b in zip(again, one_way, strict=True)]
     return Fitted({"one_way": pack(merged)}, {"notes": [INDEPENDENT]})

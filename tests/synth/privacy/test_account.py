@@ -13,7 +13,14 @@ from synth.privacy.account import read_account, rounded_down
 from synth.privacy.accounting import epsilon_of, gaussian_epsilon, gaussian_mu
 from synth.privacy.budget import Budget, counted_rows, declared_rows
 from synth.privacy.chain import append, read_ledger
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent, event_to_dict
+from synth.privacy.events import (
+    BURNT_TRAINING,
+    GaussianEvent,
+    PartitionSelectionEvent,
+    SelectionEvent,
+    SubsampledGaussianEvent,
+    event_to_dict,
+)
 from synth.privacy.ledger import Ledger, check_admission, set_total
 
 SGD = SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.5, sample_rate=0.02, steps=200)
@@ -49,6 +56,16 @@ def test_finished_runs_compose_exactly(tmp_path):
     mu = math.sqrt(sum(e.mu**2 for b in books for e in b.events))
     assert found.spent(1e-5) == pytest.approx(gaussian_epsilon(mu, 1e-5), rel=1e-3)
     assert found.spent(1e-5) < 2 < found.sums()[0] == 4
+
+
+def test_a_run_that_was_led_past_its_training_counts_as_its_grant(tmp_path):
+    """A neighbouring table might have had DP-SGD, with another privacy curve: its events stand for one path only."""
+    path = tmp_path / "l"
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6), path)
+    book.set_rows(ROWS)
+    book.charge(GaussianEvent(what=BURNT_TRAINING, sigma=full(book).sigma))
+    book.close("done")
+    assert not read(path).runs[0].exact
 
 
 def test_training_and_counts_of_several_runs_are_one_distribution(tmp_path):

@@ -217,6 +217,12 @@ def test_a_small_file_is_read_at_once_and_a_large_one_in_chunks(tmp_path, monkey
     assert read_rows(str(path), None, **options).exact_sizes() == (1,)
 
 
+@pytest.mark.parametrize("place", ["sqlite:///x.db", "x.duckdb::view"])
+def test_several_processes_read_no_query_whose_rows_may_come_in_another_order(place):
+    with pytest.raises(InputError, match="may come in another order"):
+        read_rows(place, None, ReadOptions(), Silent(), part=(0, 2))
+
+
 def test_a_table_of_persons_is_opened_without_its_key_and_with_bounded_rows(keystream):
     frame = pd.DataFrame({"x": list("aabbc"), "id": ["7", "7", "7", "NA", "NA"]})
     schema = Schema(columns=(Column(name="x"), Column(name="id")), entity="id", max_rows_per_entity=2)

@@ -166,6 +166,25 @@ def test_a_row_moves_a_sum_of_rounded_shards_by_no_more(crew):
     assert np.linalg.norm(without - base.sum(0)) < 3 * np.sqrt(size) * 2.0 ** -grid_bits(size)
 
 
+def test_a_row_that_moves_the_borders_between_shards_moves_the_sum_by_no_more(crew):
+    """One row more in front, and each worker hands rows to the next: all of them round another number, the same way."""
+    from synth.privacy.mechanisms import grid_bits, rounded_sensitivity
+
+    size, grid = 400, 2.0 ** -grid_bits(400)
+    row = np.full(size, (np.floor(1 / (np.sqrt(size) * grid)) + 0.06) * grid)
+    row /= max(1, np.linalg.norm(row))
+    before = [np.full(size, 0.49 * grid)] * 3
+    after = [np.full(size, 0.51 * grid)] * 2
+    after.append(np.sum(before, axis=0) + row - np.sum(after, axis=0))
+
+    def task(crew):
+        sums = before[crew.rank], after[crew.rank]
+        return [noisy_gradient_sum(s, max_grad_norm=1.0, noise_multiplier=1e-9, entropy=crew) for s in sums]
+
+    without, with_row = crew(task)[0]
+    assert np.linalg.norm(with_row - without) <= rounded_sensitivity(size)
+
+
 def test_a_sharded_table_answers_like_the_whole(crew):
     codes = np.random.default_rng(1).integers(0, 3, (90, 2))
     domain = Domain(names=("a", "b"), sizes=(3, 3))

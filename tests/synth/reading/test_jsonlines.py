@@ -14,6 +14,7 @@ SECRET = "SECRET-4711"
     [
         ("a.jsonl", "", {}, "is empty"),
         ("a.jsonl", f'{{"a": 1}}\n{{"b": "{SECRET}"}}\n', {}, "other keys than its first line"),
+        ("a.jsonl", f'{{"a": 1, "b": 2}}\n{{"b": "{SECRET}"}}\n', {}, "other keys than its first line"),
         ("a.jsonl", f'{{"a": 1}}\n["{SECRET}"]\n', {}, "no objects"),
         ("a.jsonl", f'{{"a": 1}}\n{SECRET}\n', {}, "not JSON"),
         ("a.jsonl", f'{{"a": 1}}\n{{"a": ["{SECRET}"]}}\n', {}, "lists or objects"),
