@@ -62,7 +62,7 @@ def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Pa
     Args:
         lake: All chunks, or the part of one worker.
         schema: Declared facts.
-        progress: Advanced once a chunk.
+        progress: Told once a chunk that something goes on.
         folder: For the store; by default where ``TMPDIR`` says.
 
     Raises:
@@ -72,7 +72,7 @@ def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Pa
     rows = StoredRows(lake.names, learnt, Scratch(folder))
     for chunk in lake.chunks():
         rows.append(chunk.select(list(learnt)))
-        progress.advance()
+        progress.advance(0)  # something goes on; the number of chunks would tell that of the rows
     rows.finish()
     return rows
 
