@@ -8,8 +8,8 @@ declared, or it ended before it had one.
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
 running or it died (its reservation stays); it went on after an interruption; noise levels and steps followed a noisy row
 count, so that a neighbouring table might have had other events at another working delta; noisy answers led past its training,
-which a neighbouring table might have had; or it chose by the exponential mechanism, whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took
-was told by noisy answers.
+which a neighbouring table might have had; or it chose by the exponential mechanism, whose guarantee is in Renyi terms. A run that ended well
+below its grant counts as the grant, too: which way it took was told by noisy answers.
 
 Everything is composed in one privacy loss distribution (PLD), read at the owner's total delta; the sum of all epsilons at
 the sum of all deltas is a bound as well, and the smaller one counts. The PLD holds for runs whose settings were not chosen
@@ -212,7 +212,7 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
 
 
 def _composable(events: tuple[Event, ...]) -> bool:
-    """Whether the events stand for every path, with a distribution of reasonable size (which a forged ledger's may not have)."""
+    """Whether the events stand for every path, with a distribution of reasonable size; a forged ledger's need not have one."""
     training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
     sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
     other = any(e.what == BURNT_TRAINING for e in events)  # on another path there is DP-SGD, with another privacy curve
