@@ -215,8 +215,7 @@ def _composable(events: tuple[Event, ...]) -> bool:
     """Whether the events stand for every path, with a distribution of reasonable size; a forged ledger's need not have one."""
     training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
     sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
-    other = any(e.what == BURNT_TRAINING for e in events)  # on another path there is DP-SGD, with another privacy curve
-    return sound and not other and not chosen(events) and total_mu(events) <= MAX_MU
+    return sound and not chosen(events) and total_mu(events) <= MAX_MU and all(e.what != BURNT_TRAINING for e in events)
 
 
 @lru_cache(maxsize=256)
