@@ -40,7 +40,6 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 SELECTION_SHARE = 0.05  # of the working delta, for partition selection
-BURNT_CHOICE = 1e-6  # epsilon
 
 
 def measurement_mu(ledger: Ledger) -> float:
@@ -198,7 +197,7 @@ class PrivateTable(Sealed):
 
     def burn_choice(self) -> None:
         """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
-        self.ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=BURNT_CHOICE))
+        self.ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=1e-6))
 
     def _rest(self) -> float:
         """Share of the Gaussian budget that is left."""
