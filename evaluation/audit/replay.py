@@ -36,6 +36,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 SIDE = 150  # side**2 canaries
 BURNT = "(not needed)"  # of a phase that was charged and asked nothing
+ROUNDING = 1 + 1e-6  # a release may spend all it has; the same mechanisms, added up anew, must not be refused for a last digit
 MOST_STEPS = 2000  # of DP-SGD that are replayed; more are attacked through so many, and charged in full
 
 
@@ -140,7 +141,7 @@ def _attacked(events: Sequence[Event]) -> tuple[Event, ...]:
 def _counts(replay: Replay, present: BoolArray, advance: Callable[[], None]) -> tuple[FloatArray, tuple[Event, ...]]:
     """Scores from all counts, and what was charged for them."""
     scores = np.zeros(len(present))
-    ledger = audit_ledger(replay.epsilon, replay.delta, rows=len(present))
+    ledger = audit_ledger(replay.epsilon * ROUNDING, replay.delta, rows=len(present))
     codes = np.flatnonzero(present).astype(np.int64)[:, None]
     table = PrivateTable(codes, Domain(names=("canary",), sizes=(len(present),)), rows_of(ledger), ledger)
     for event in replay.counts:

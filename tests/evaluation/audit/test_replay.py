@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from evaluation.audit.replay import doors_of, events_of, replay_of, replayed
 from evaluation.audit.sightings import is_contradicted, judge
+from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
@@ -55,6 +58,14 @@ def test_a_release_keeps_its_claim_and_the_attack_reaches_half_of_it(events):
     judged = judge("release", "all of it", found)
     assert judged.at_least > judged.epsilon / 2
     assert 0 < judged.at_least_one_run < judged.epsilon
+
+
+def test_a_release_that_spent_its_last_digit_is_replayed():
+    for sigma in np.linspace(11, 12, 12):
+        counts = tuple(GaussianEvent(what="one-way table", target=(f"c{j}",), sigma=float(sigma)) for j in range(7))
+        replay = replay_of(receipt(*counts))
+        exact = replace(replay, epsilon=epsilon_of(counts, replay.delta))
+        assert len(replayed(exact, np.random.default_rng(), side=12).events) == len(counts)
 
 
 def test_a_receipt_that_claims_more_noise_than_there_was_is_contradicted():
