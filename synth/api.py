@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from synth.entity import completed, unit_of
 from synth.errors import InputError
 from synth.models.base import Run
+from synth.notebook import notebook_progress
 from synth.privacy.budget import Budget
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.going import Going
@@ -99,7 +100,7 @@ def fit(
         checkpoint: File that keeps what was answered and trained, so that an interrupted fit can go on. Delete it once the
             release is saved. Needs a ledger, and no noise key.
         resume: Go on with the fit that left ``checkpoint``: every other argument as it was. Nothing is charged or drawn twice.
-        progress: Told about phases, steps and epsilon.
+        progress: Told about phases, steps and epsilon; by default nobody, or the reader of a notebook.
         delimiter: Of a text file.
         encoding: Of a text file.
         quote: Character around texts of a text file.
@@ -115,7 +116,7 @@ def fit(
         InputError: Data, schema or options cannot be used.
         RefusedError: The budget does not carry the request.
     """
-    progress = progress or Silent()
+    progress = progress or notebook_progress() or Silent()
     budget = Budget(epsilon=float(epsilon), delta=delta)
     synthesizer = make_synthesizer(model, options)
     require_installed(model)
