@@ -29,7 +29,7 @@ slow: test
 
 # what CI can afford: without the deep fits of very wide tables, minutes each
 slow-only: $(STAMP)
-	$(BIN)/python -m pytest -m "slow and not peers and not browser" -k "not deep"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "slow and not peers and not browser" -k "not deep"
 
 evidence: $(STAMP)
 	mkdir -p build

@@ -34,6 +34,7 @@ DOMAINS_SHARE = 0.05
 MAX_NAMED = 1000
 ROWS_SIGMAS = 2.0  # fewer rows than this many standard deviations of their count are refused
 MOSTLY = 0.99  # share of the cells that decides a kind
+PROSE_SIGMAS = 6.0  # a column is refused as free text only beyond what noise makes of a thousand columns
 BUCKET_SIGMAS = 4.5  # a bucket counts as occupied above this many standard deviations
 
 
@@ -139,7 +140,7 @@ def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Colum
         return replace(column, kind=Kind.TIME, granularity="minute" if count["time"] == 0 else None, outside=numeric)
     if known > 0 and count["duration"] >= MOSTLY * known:
         return replace(column, kind=Kind.DURATION, outside=numeric)
-    if known > 0 and count["prose"] >= MOSTLY * known:
+    if count["prose"] > PROSE_SIGMAS * sigma and count["prose"] >= MOSTLY * known:
         return replace(column, kind=Kind.TEXT, outside=None)
     if known > 0 and count["boolean"] >= MOSTLY * known:
         return replace(column, kind=Kind.BOOLEAN, outside=Outside.NULL if column.outside is Outside.NULL else None)

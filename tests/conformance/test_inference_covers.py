@@ -11,7 +11,7 @@ from evaluation.bench.coverage import Trial, run_coverage
 pytestmark = [pytest.mark.slow, pytest.mark.statistical]
 
 
-def test_means_and_shares_of_independent_columns(tmp_path):
+def test_means_and_shares_of_independent_columns_deep(tmp_path):
     found = run_coverage(Trial(model="independent", epsilon=0.3, refits=15), 200, tmp_path / "c.jsonl")
     for name, kinds in found["estimates"].items():
         assert kinds["noise_aware"]["coverage"] > 0.82, name

@@ -184,7 +184,7 @@ def test_any_mix_of_types_comes_back(tmp_path, frame):
 @pytest.mark.slow
 @settings(max_examples=300, **RELAXED)
 @given(frames())
-def test_any_mix_of_types_comes_back_at_length(tmp_path, frame):
+def test_any_mix_of_types_comes_back_deep(tmp_path, frame):
     check_any_mix(frame, tmp_path)
 
 

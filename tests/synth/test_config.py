@@ -73,6 +73,7 @@ def test_unreadable_files(tmp_path, content):
 
 def test_every_key_has_a_flag():
     flags = set(fitting.fit.__annotations__) - {"return", "force", "quiet", "as_json", "config", "assignments", "resume"}
+    flags -= {"engine", "workers"}  # of the launcher
     assert flags | {"options"} == {f.name for f in dataclasses.fields(FitConfig)}
 
 

@@ -15,8 +15,8 @@ def test_steps_take_turns_and_the_median_comes_after_a_warm_up(monkeypatch):
 
 
 def test_peak_memory_is_that_of_the_step():
-    large = peak_mib(lambda: np.ones(30 * 2**17).sum())
-    assert large is None or 25 < large < 60
+    large = peak_mib(lambda: np.ones(100 * 2**17).sum())  # more than an allocator keeps of what it freed before
+    assert large is None or 90 < large < 140
 
 
 def test_the_dense_twin_computes_the_same():

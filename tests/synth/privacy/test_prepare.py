@@ -222,6 +222,12 @@ def test_times_durations_and_prose_are_told(counts, kind, granularity):
     assert (found.kind, found.granularity) == (kind, granularity)
 
 
+def test_noise_alone_does_not_make_a_column_free_text():
+    noisy = np.array([40.0 if name == "prose" else 0.0 for name in VALUE_CLASSES])
+    assert guess_kind(Column(name="x"), noisy, 10.0).kind is Kind.CATEGORY
+    assert guess_kind(Column(name="x"), noisy, 5.0).kind is Kind.TEXT
+
+
 def test_free_text_is_refused_with_what_to_do(keystream):
     frame = pd.DataFrame({"a": [1, 2] * 200, "note": ["word " * 40] * 400})
     with pytest.raises(RefusedError, match=r"'note' is free text, .* drop it, or declare it"):
