@@ -24,7 +24,7 @@ from synth.privacy.readers import check_names, csv_options, plain_table, read_he
 from synth.reading.text import DELIMITERS
 
 CHUNK = 1 << 18  # rows at a time
-LARGE = 1 << 28  # bytes of a single file from which on it is not read at once
+LARGE = 1 << 28  # bytes of a single text file from which on it is not read at once
 DATABASE = "::"  # between the file of a database and the name of a table
 PARQUET = (".parquet", ".pq")
 
@@ -70,12 +70,16 @@ class Lake:
 
 
 def is_lake(source: str) -> bool:
-    """Whether a source is read in chunks: a pattern, a folder, a table of a database, or a large file."""
+    """Whether a source is read in chunks: a pattern, a folder, a table of a database, or a large text file.
+
+    A single Parquet file is not, however large: types that come with it are public facts when it is read at once and are not
+    when it is read in chunks, so its size, which the rows decide, would show in the release.
+    """
     if DATABASE in source:
         return True
     path = Path(source)
     if path.exists():
-        return path.is_dir() or (path.stat().st_size > LARGE and suffix_of(path) in (*PARQUET, *DELIMITERS))
+        return path.is_dir() or (path.stat().st_size > LARGE and suffix_of(path) in DELIMITERS)
     return glob.has_magic(source)
 
 
@@ -187,7 +191,7 @@ def _text(path: Path, reading: Reading) -> Lake:
             with pyarrow.csv.open_csv(path, **csv_options(names, delimiter, reading.encoding)) as file:
                 for batch in file:
                     held.append(batch.slice(1) if first else batch)
-                    first = False
+                    first = first and batch.num_rows == 0
                     if sum(b.num_rows for b in held) >= CHUNK:
                         yield _joined(held)
                         held = []

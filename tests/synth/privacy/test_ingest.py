@@ -217,6 +217,8 @@ def test_a_small_file_is_read_at_once_and_a_large_one_in_chunks(tmp_path, monkey
     assert isinstance(read_rows(str(path), None, **options), Loaded)
     monkeypatch.setattr(lake, "LARGE", 4)
     assert read_rows(str(path), None, **options).exact_sizes() == (1,)
+    pd.DataFrame({"x": [1]}).astype("int8").to_parquet(tmp_path / "a.parquet")  # its size must not decide which facts are free
+    assert isinstance(read_rows(str(tmp_path / "a.parquet"), None, **options), Loaded)
 
 
 @pytest.mark.parametrize("place", ["sqlite:///x.db", "x.duckdb::view"])
