@@ -25,7 +25,7 @@ from synth.errors import InputError
 from synth.privacy.budget import RowCount
 from synth.privacy.ingest import open_frame
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import Measurement
+from synth.privacy.shares import Measurement
 from synth.release import Release
 from synth.schema import Column, Kind
 

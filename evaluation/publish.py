@@ -26,7 +26,7 @@ from synth.privacy.account import Account, read_account
 from synth.privacy.budget import Budget
 from synth.privacy.chain import read_ledger
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import Measurement
+from synth.privacy.shares import Measurement
 from synth.release import Release
 
 FloatArray = npt.NDArray[np.float64]

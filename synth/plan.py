@@ -25,7 +25,8 @@ from synth.privacy.budget import Budget, RowCount, counted_rows, declared_rows
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import selection_threshold
 from synth.privacy.prepare import BOUNDS_SHARE, DOMAINS_SHARE, KINDS_SHARE, MAX_NAMED, ROWS_SHARE
-from synth.privacy.vault import SELECTION_SHARE, PrivateTable, measurement_mu, sigma_for
+from synth.privacy.shares import SELECTION_SHARE, measurement_mu, sigma_for
+from synth.privacy.vault import PrivateTable
 from synth.schema import Column, Schema
 from synth.table import Domain
 

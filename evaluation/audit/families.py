@@ -24,7 +24,8 @@ from synth.models.base import Run
 from synth.privacy.dpsgd import NoisyGradient, Normals, RowLoss, SgdPlan
 from synth.privacy.events import Event, GaussianEvent, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import Measurement, PrivateTable, measurement_mu
+from synth.privacy.shares import Measurement, measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.registry import make_synthesizer
 from synth.table import Domain
 

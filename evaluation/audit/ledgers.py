@@ -5,7 +5,7 @@ from __future__ import annotations
 from synth.errors import AccountingError
 from synth.privacy.budget import Budget, RowCount, declared_rows
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import measurement_mu
+from synth.privacy.shares import measurement_mu
 
 DELTA = 1e-5
 

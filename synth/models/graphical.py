@@ -15,7 +15,8 @@ from synth.models.mbi_bridge import Table
 from synth.models.one_way import pack, project, unpack
 from synth.privacy.accounting import rho_left
 from synth.privacy.events import SubsampledGaussianEvent
-from synth.privacy.vault import Measurement, PrivateTable, measurement_mu
+from synth.privacy.shares import Measurement, measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]

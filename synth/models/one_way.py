@@ -10,7 +10,8 @@ import numpy.typing as npt
 from synth.models.base import Fitted
 from synth.models.given import Given, Weighted, with_known
 from synth.models.prior import informed
-from synth.privacy.vault import Measurement, PrivateTable
+from synth.privacy.shares import Measurement
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]

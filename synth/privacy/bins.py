@@ -23,7 +23,7 @@ from synth.encoding.rounding import Rounding, estimate_shares, groups, units_of
 from synth.encoding.smooth import smooth_masses
 from synth.privacy.budget import RowCount
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.vault import SELECTION_SHARE, Measurement, measurement_mu, sigma_for
+from synth.privacy.shares import SELECTION_SHARE, Measurement, measurement_mu, sigma_for
 from synth.schema import Column, Schema
 
 FloatArray = npt.NDArray[np.float64]

@@ -26,8 +26,9 @@ from synth.privacy.randomness import Entropy, Value, os_entropy
 from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
 from synth.privacy.sealed import Sealed
+from synth.privacy.shares import Measurement
 from synth.privacy.units import PrivacyUnits, Weights
-from synth.privacy.vault import Measurement, PrivateTable
+from synth.privacy.vault import PrivateTable
 from synth.schema import Column, Schema
 from synth.table import CodeArray
 

@@ -19,7 +19,8 @@ from synth.privacy.bins import learn_bins
 from synth.privacy.budget import RowCount, counted_rows, declared_rows
 from synth.privacy.exact import MAX_DIGITS, VALUE_CLASSES, bucket_edges
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.vault import SELECTION_SHARE, Measurement, PrivateTable, sigma_for
+from synth.privacy.shares import SELECTION_SHARE, Measurement, sigma_for
+from synth.privacy.vault import PrivateTable
 from synth.progress import Progress
 from synth.schema import LARGEST_INTEGER, Column, Kind, Outside, Schema
 from synth.storage import Family

@@ -26,7 +26,8 @@ from synth.privacy.frame import PrivateFrame, exact_digests
 from synth.privacy.prepare import MAX_NAMED, guess_kind
 from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
-from synth.privacy.vault import PrivateTable, sigma_for
+from synth.privacy.shares import sigma_for
+from synth.privacy.vault import PrivateTable
 from synth.schema import Column, Kind, Schema
 from synth.storage import Family
 from synth.table import EncodedTable

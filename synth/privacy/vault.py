@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
+from synth.privacy.shares import Measurement, measurement_mu, sigma_for
 from synth.privacy.signs import SignProduct, check_products, said
 from synth.privacy.units import PrivacyUnits
 from synth.table import Domain, EncodedTable
@@ -38,33 +38,6 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
-
-SELECTION_SHARE = 0.05  # of the working delta, for partition selection
-
-
-def measurement_mu(ledger: Ledger) -> float:
-    """The whole budget as a Gaussian-DP ``mu``; shares of its square are what phases get."""
-    return gaussian_mu(ledger.budget.epsilon, ledger.working_delta * (1 - SELECTION_SHARE))
-
-
-def sigma_for(ledger: Ledger, share: float, queries: int = 1) -> float:
-    """Noise for ``queries`` counts of sensitivity 1 that together cost ``share`` of the Gaussian budget."""
-    return math.sqrt(queries / share) / measurement_mu(ledger)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
-    """A noisy contingency table. Public.
-
-    Attributes:
-        names: Columns.
-        counts: Noisy counts, shape of the columns' sizes.
-        sigma: Standard deviation of each cell (a scalar array or the shape of ``counts``).
-    """
-
-    names: tuple[str, ...]
-    counts: FloatArray
-    sigma: FloatArray
 
 
 class PrivateTable(Sealed):

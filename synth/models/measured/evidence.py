@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from synth.privacy.vault import Measurement
+from synth.privacy.shares import Measurement
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]

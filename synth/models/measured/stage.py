@@ -26,7 +26,8 @@ from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
 from synth.models.measured.workload import choose_workload
 from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack, unpack
-from synth.privacy.vault import PrivateTable, measurement_mu
+from synth.privacy.shares import measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]

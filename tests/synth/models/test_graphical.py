@@ -22,7 +22,8 @@ from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.events import SelectionEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.renyi import renyi_epsilon
-from synth.privacy.vault import Measurement, PrivateTable
+from synth.privacy.shares import Measurement
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 DOMAIN = Domain(names=("age", "town"), sizes=(30, 12), in_order=(30, 0))

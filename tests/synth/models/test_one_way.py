@@ -7,7 +7,8 @@ from scipy.optimize import minimize
 from synth.models.one_way import combine, log_shares, measure_one_way, noise, pack, project, settled, unpack
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import Measurement, PrivateTable
+from synth.privacy.shares import Measurement
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 counts = st.lists(st.floats(-2000, 2000), min_size=1, max_size=12).map(np.array)

@@ -10,7 +10,7 @@ from synth.privacy.bins import CELLS_SHARE, ROUNDING_SHARE, SINGLES_SHARE, learn
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ingest import open_frame
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import SELECTION_SHARE, measurement_mu
+from synth.privacy.shares import SELECTION_SHARE, measurement_mu
 from synth.schema import Column, Kind, Schema
 
 N = 4000

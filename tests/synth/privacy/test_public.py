@@ -14,7 +14,7 @@ from synth.privacy.ingest import load_public, open_frame
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
 from synth.privacy.public import SHARED_SHARE, SIGMAS, SOME, filled, set_beside, shared_note
-from synth.privacy.vault import sigma_for
+from synth.privacy.shares import sigma_for
 from synth.progress import Silent
 from synth.schema import Column, Kind, Schema, undeclared
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from synth.errors import AccountingError, RefusedError
 from synth.privacy import vault
-from synth.privacy.accounting import epsilon_of, gaussian_mu
+from synth.privacy.accounting import gaussian_mu
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
 from synth.privacy.codes import Codes
@@ -21,8 +21,9 @@ from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger
+from synth.privacy.shares import measurement_mu, sigma_for
 from synth.privacy.signs import SignProduct
-from synth.privacy.vault import PrivateTable, measurement_mu, sigma_for
+from synth.privacy.vault import PrivateTable
 from synth.schema import Column, Kind, Schema
 from synth.table import Domain
 
@@ -88,14 +89,6 @@ def test_the_rest_of_an_overdrawn_budget_is_refused(ledger, script):
     ledger.charge(GaussianEvent(what="x", sigma=1 / (gaussian_mu(10.0, ledger.working_delta) * (1 - 1e-11))))
     with pytest.raises(RefusedError, match="nothing is left"):
         table_of(ledger, script()).noisy_marginals_with_rest([("a",)])
-
-
-def test_shares_of_the_budget_add_up(ledger):
-    mu = measurement_mu(ledger)
-    assert epsilon_of([GaussianEvent(what="x", sigma=sigma_for(ledger, 1.0))], ledger.working_delta * 0.95) == pytest.approx(
-        10.0
-    )
-    assert 4 / sigma_for(ledger, 0.2, 4) ** 2 == pytest.approx(0.2 * mu**2)
 
 
 class OneHot(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synth.models.measured.evidence import as_tables
-from synth.privacy.vault import Measurement
+from synth.privacy.shares import Measurement
 from synth.table import Domain
 
 

@@ -16,8 +16,9 @@ from synth.models.measured.interactions import (
 )
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ledger import Ledger
+from synth.privacy.shares import measurement_mu
 from synth.privacy.signs import SignProduct
-from synth.privacy.vault import PrivateTable, measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 

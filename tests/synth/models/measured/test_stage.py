@@ -23,7 +23,8 @@ from synth.models.measured.stage import (
 from synth.models.nets.autoregressive import even_uniforms
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ledger import Ledger
-from synth.privacy.vault import PrivateTable, measurement_mu
+from synth.privacy.shares import measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 DOMAIN = Domain(names=("a", "b", "c", "y"), sizes=(40, 5, 6, 2), target="y", in_order=(39, 0, 6, 0))

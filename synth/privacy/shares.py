@@ -1,0 +1,41 @@
+"""Shares of the budget: what part of the squared Gaussian-DP parameter a question may use, and the noise that it buys."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from synth.privacy.accounting import gaussian_mu
+from synth.privacy.ledger import Ledger
+
+FloatArray = npt.NDArray[np.float64]
+
+SELECTION_SHARE = 0.05  # of the working delta, for partition selection
+
+
+def measurement_mu(ledger: Ledger) -> float:
+    """The whole budget as a Gaussian-DP ``mu``; shares of its square are what phases get."""
+    return gaussian_mu(ledger.budget.epsilon, ledger.working_delta * (1 - SELECTION_SHARE))
+
+
+def sigma_for(ledger: Ledger, share: float, queries: int = 1) -> float:
+    """Noise for ``queries`` counts of sensitivity 1 that together cost ``share`` of the Gaussian budget."""
+    return math.sqrt(queries / share) / measurement_mu(ledger)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A noisy contingency table. Public.
+
+    Attributes:
+        names: Columns.
+        counts: Noisy counts, shape of the columns' sizes.
+        sigma: Standard deviation of each cell (a scalar array or the shape of ``counts``).
+    """
+
+    names: tuple[str, ...]
+    counts: FloatArray
+    sigma: FloatArray
