@@ -1,0 +1,179 @@
+"""Every technique at equal epsilon on the same rows: ``python -m evaluation.bench.techniques RESULTS.jsonl [DATASET ...]``.
+
+One record a run, finished runs are not repeated; ``--table`` prints what is recorded. Everything is fitted in this process,
+so that CPU seconds are those of fitting alone. The rows are those of ``synth bench``, its scores as well.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+
+from evaluation.baselines.generators import BASELINES
+from evaluation.bench.data import Data, load_data
+from evaluation.bench.grid import circumstances, read_results
+from evaluation.bench.public_rows import split
+from evaluation.bench.tables import cell
+from evaluation.fidelity.binning import common_codes
+from evaluation.fidelity.marginals import column_subsets, mean_distance
+from evaluation.inputs import prepare
+from evaluation.utility.task import define_task
+from evaluation.utility.tstr import train_and_test
+from synth.api import fit
+from synth.errors import SynthError
+
+DATASETS, EPSILONS, SEEDS, DELTA = ("adult", "diabetes130"), (0.3, 1.0, 3.0), (0, 1, 2), 1e-5
+Make = Callable[[Data, float, int], pd.DataFrame]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Technique:
+    """One line of the table.
+
+    Attributes:
+        name: Of the line.
+        noise: Where noise is injected.
+        trust: Who sees rows without noise.
+        make: Fits to ``data.train`` at an epsilon with a seed, and draws as many rows.
+    """
+
+    name: str
+    noise: str
+    trust: str
+    make: Make
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """``synth fit`` and ``synth sample``.
+
+    Attributes:
+        model: Synthesizer.
+        options: Of the synthesizer.
+        public: Whether a tenth of the rows is public (and not private).
+    """
+
+    model: str
+    options: dict[str, Any] = field(default_factory=dict)
+    public: bool = False
+
+    def __call__(self, data: Data, epsilon: float, seed: int) -> pd.DataFrame:
+        """Fit and draw."""
+        private, tenth = split(data, seed) if self.public else (data, None)
+        release = fit(
+            private.train, epsilon=epsilon, delta=DELTA, schema=data.schema, model=self.model, options=self.options,
+            seed=seed, public=tenth,
+        )  # fmt: skip
+        return release.sample(len(data.train), seed=seed)
+
+
+def baseline(name: str) -> Make:
+    """A generator without privacy."""
+
+    def make(data: Data, _: float, seed: int) -> pd.DataFrame:
+        real = prepare(data.train, data.test, data.train, data.schema, seed=seed).real
+        return BASELINES[name]().generate(real, data.schema, len(data.train), seed)
+
+    return make
+
+
+MARGINAL, NET = "counts of cells", "clipped gradients"
+CENTRAL = "whoever fits"
+TECHNIQUES = (
+    Technique(name="hybrid (default)", noise=f"{MARGINAL}, then {NET}", trust=CENTRAL, make=Fit(model="hybrid")),
+    Technique(name="marginal", noise=MARGINAL, trust=CENTRAL, make=Fit(model="marginal")),
+    Technique(name="independent, Gaussian", noise=MARGINAL, trust=CENTRAL, make=Fit(model="independent")),
+    Technique(name="dpvae, flat clipping", noise=NET, trust=CENTRAL, make=Fit(model="dpvae")),
+    Technique(name="marginal, a tenth public", noise=MARGINAL, trust=CENTRAL, make=Fit(model="marginal", public=True)),
+    Technique(name="NOT PRIVATE: trees", noise="none", trust="everybody", make=baseline("trees")),
+    Technique(name="NOT PRIVATE: net", noise="none", trust="everybody", make=baseline("net")),
+)
+
+
+def run(technique: Technique, dataset: str, data: Data, epsilon: float, seed: int) -> dict[str, Any]:
+    """Fit, draw and score; a plain record, with the reason under ``failed`` where the technique refuses."""
+    facts = {"technique": technique.name, "dataset": dataset, "epsilon": epsilon, "seed": seed}
+    began = time.process_time()
+    try:
+        drawn = technique.make(data, epsilon, seed)
+    except SynthError as error:
+        return facts | {"failed": " ".join(str(error).split())} | circumstances()
+    seconds = time.process_time() - began
+    return facts | {"cpu_seconds": round(seconds, 1), "scores": scores(data, drawn, seed)} | circumstances()
+
+
+def scores(data: Data, drawn: pd.DataFrame, seed: int) -> dict[str, float]:
+    """Mean total variation over one, two and three columns, and boosted trees' score on held-out real rows.
+
+    Columns that ``drawn`` lacks are left out.
+    """
+    kept = [c for c in data.schema.columns if c.name in drawn.columns]
+    schema = replace(data.schema, columns=tuple(kept))
+    names = list(schema.names)
+    tables = prepare(data.train[names], data.test[names], drawn[names], schema, seed=seed)
+    holdout = cast(pd.DataFrame, tables.holdout)
+    coded = common_codes([tables.real, tables.synthetic, holdout], schema)
+    found = {}
+    for order in range(1, min(3, len(names)) + 1):
+        subsets = column_subsets(len(names), order, tables.rng(1))
+        found[f"tv_{order}way"] = mean_distance(coded.codes[0], coded.codes[1], coded.sizes, subsets).mean
+    if schema.target is not None:
+        task = define_task(tables.real, schema, schema.target)
+        tested = train_and_test(tables.synthetic, holdout, schema, task, seed)
+        found |= {f"tstr_{name}": value.value for name, value in tested.items() if name in ("auc", "r2")}
+    return {name: round(float(value), 5) for name, value in found.items()}
+
+
+def table(records: Sequence[dict[str, Any]]) -> str:
+    """Markdown: a line per technique and data set, the scores at each epsilon with 95 % t-intervals over seeds."""
+    heads = ("technique", "noise on", "data", "epsilon", "seeds", "1-way TV", "3-way TV", "TSTR", "CPU s")
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    groups: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
+    for r in records:
+        groups.setdefault((r["technique"], r["dataset"], r["epsilon"]), []).append(r)
+    for dataset in DATASETS:
+        for technique in TECHNIQUES:
+            for epsilon in EPSILONS:
+                runs = groups.get((technique.name, dataset, epsilon), [])
+                lines += [_line(technique, dataset, epsilon, runs)] if runs else []
+    return "\n".join(lines)
+
+
+def _line(technique: Technique, dataset: str, epsilon: float, runs: Sequence[dict[str, Any]]) -> str:
+    done = [r for r in runs if "failed" not in r]
+    cells = [technique.name, technique.noise, dataset, f"{epsilon:g}", str(len(done))]
+    if not done:
+        return "| " + " | ".join([*cells, f"refused: {runs[0]['failed']}", "", "", ""]) + " |"
+    for name, digits in (("tv_1way", 4), ("tv_3way", 4), ("tstr_auc", 3)):
+        found = [r["scores"][name] for r in done if name in r["scores"]]
+        cells.append(cell(found, digits) if found else "")
+    cells.append(f"{sum(r['cpu_seconds'] for r in done) / len(done):.0f}")
+    return "| " + " | ".join(cells) + " |"
+
+
+def main(place: Path, datasets: Sequence[str] = DATASETS) -> None:
+    """Append a record per run that is not there yet, seed by seed, so that an interrupted table is whole for some seeds."""
+    done = {(r["technique"], r["dataset"], r["epsilon"], r["seed"]) for r in read_results(place)}
+    for dataset in datasets:
+        data = load_data(dataset)
+        for seed in SEEDS:
+            for technique in TECHNIQUES:
+                for epsilon in EPSILONS if technique.noise != "none" else EPSILONS[:1]:
+                    if (technique.name, dataset, epsilon, seed) not in done:
+                        record = run(technique, dataset, data, epsilon, seed)
+                        with place.open("a", encoding="utf-8") as out:
+                            out.write(json.dumps(record, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    if "--table" in sys.argv:
+        print(table(read_results(Path(sys.argv[1]))))
+    else:
+        main(Path(sys.argv[1]), sys.argv[2:] or DATASETS)
