@@ -51,9 +51,9 @@ def test_runs_are_recorded_once_and_shown(data, tmp_path, monkeypatch):
     assert len(records) == 2 * (4 * 2 + 1)  # a baseline without privacy has no epsilon
     by_name = {r["technique"]: r for r in records}
     assert by_name["real"]["scores"]["tv_3way"] == 0
-    assert by_name["real"]["scores"]["tstr_auc"] > 0.8
+    assert by_name["real"]["scores"]["tstr_auc"] > 0.7
     assert "tv_3way" not in by_name["narrow"]["scores"]
-    assert 0.3 < by_name["open"]["scores"]["tstr_auc"] < 0.7
+    assert 0.25 < by_name["open"]["scores"]["tstr_auc"] < 0.75
     shown = techniques.table(records)
     assert "refused: too few rows" in shown
     assert shown.count("\n") == 1 + 4 * 2 + 1
