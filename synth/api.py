@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth.entity import completed, unit_of
 from synth.errors import InputError
+from synth.fewer_columns import CHOSEN, Purpose, aimed, check_purpose, fewer_columns, purpose_of, without
 from synth.models.base import Run
+from synth.models.measured.workload import too_many
 from synth.notebook import notebook_progress
 from synth.privacy.budget import Budget
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.going import Going
-from synth.privacy.ingest import load_public, load_table, open_frame, read_rows
+from synth.privacy.ingest import header_of, load_public, load_table, open_frame, read_rows, settled_schema
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
@@ -60,6 +62,8 @@ def fit(
     options: dict[str, Any] | None = None,
     seed: int | None = None,
     public: Any = None,
+    purpose: str | None = None,
+    max_columns: int | None = None,
     ledger: str | Path | None = None,
     noise_key: str | Path | None = None,
     checkpoint: str | Path | None = None,
@@ -92,6 +96,9 @@ def fit(
         public: Rows of the same columns that are no secret (another year, a public extract), never rows of ``data``: a file,
             frame or Arrow table. They give facts that the schema leaves open and a prior that noisy answers correct, for free;
             nothing protects them. That the two share no rows is checked by a paid count.
+        purpose: Column that the release is for; the schema's target by default, in whose place it is put.
+        max_columns: How many columns are kept, those that tell most about ``purpose``: a paid choice, see
+            ``synth.fewer_columns``. All by default.
         ledger: File that every charge is written to before it runs; ``None`` keeps it in memory. It stands for the data set:
             where ``synth budget set`` put a total in it, a run that does not fit beside all others is refused, and delta
             defaults to a tenth of the total's.
@@ -121,6 +128,9 @@ def fit(
     synthesizer = make_synthesizer(model, options)
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
+    fewer = purpose_of(purpose, max_columns, declared)
+    if purpose is not None and declared is not None:
+        declared = aimed(declared, purpose)
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
     beside = None if public is None else load_public(public, replace(options_read, sql=None, sheet=None))
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
@@ -133,7 +143,8 @@ def fit(
     place = Path(ledger) if ledger is not None and (workers is None or workers.leads) else None
     keep = Path(checkpoint) if checkpoint is not None and workers is None else None
     plan = Going(place, keep, resume=resume, keyed=secret is not None)
-    settings = _settings(budget, declared, model, synthesizer, seed, beside)
+    asked = [purpose, max_columns]
+    settings = _settings(budget, declared, model, synthesizer, seed, beside, asked)
     named = str(data) if isinstance(data, str | Path) else None
     told = settings | {"data": named, "way of reading": dataclasses.asdict(options_read)}
     kept = plan.kept(told)
@@ -145,6 +156,10 @@ def fit(
             "own_rows=True if no row is in the frames of two processes"
         )
     found = _rows(data, declared, progress, options_read, workers)
+    if purpose is not None and declared is None:
+        declared = aimed(settled_schema(header_of(found), None), purpose)
+        if fewer is not None:
+            check_purpose(fewer, declared)
     fresh = secrets.randbits(63) if kept is None else kept.seed
     if workers is not None and not workers.leads:
         budget = Budget(**workers.told(dict))
@@ -152,11 +167,11 @@ def fit(
     with book.settled():
         noise = Noise(os_entropy, fresh, FRESH) if workers is None else _shared(workers, book.budget, fresh)
         if secret is not None:
-            noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed, beside))
+            noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed, beside, asked))
         rows = [open_frame(found, declared, book, entropy=noise.entropy, public=beside)]
         del found, data
         run = Run(seed=noise.seed if seed is None else seed, progress=progress)
-        return learn(rows, model, synthesizer, run, noise.grade, beside)
+        return learn(rows, model, synthesizer, run, noise.grade, beside, fewer)
 
 
 def learn(
@@ -166,6 +181,7 @@ def learn(
     run: Run,
     noise_grade: str = FRESH,
     public: PublicRows | None = None,
+    purpose: Purpose | None = None,
 ) -> Release:
     """A release of rows that stand behind their ledger.
 
@@ -176,19 +192,30 @@ def learn(
         run: Seed and progress.
         noise_grade: How the noise is drawn.
         public: Public rows of the same columns.
+        purpose: What columns are chosen for, where not all are kept.
     """
     rows = held.pop()
     book, known, persons = rows.ledger, rows.whole, rows.persons
     table, codec = prepare(rows, run.progress)
     warnings = [] if public is None else set_beside(rows, table, codec, public)
     del rows
+    lost: tuple[str, ...] = ()
+    if purpose is not None:
+        run.progress.phase("choosing columns")
+        table, codec, lost, told = fewer_columns(table, codec, purpose, persons)
+        known, persons = without(known, lost), None if persons is None else without(persons, lost)
+        warnings = [*warnings, *([told] if told else [])]
+    warnings += too_many(table, model)
     fitted = synthesizer.fit(table, run)
     if warnings:
         fitted.facts["notes"] = [*warnings, *fitted.facts.get("notes", [])]
     run.progress.spent(book.spent())
     run.progress.phase("checking the account")
+    learnt = learnt_facts(known, codec.schema)
+    if lost and purpose is not None:
+        learnt[purpose.target] = [*learnt.get(purpose.target, []), CHOSEN]
     receipt = write_receipt(
-        book, model=model, learnt=learnt_facts(known, codec.schema), noise_grade=noise_grade,
+        book, model=model, learnt=learnt, noise_grade=noise_grade,
         public_rows=0 if table.public is None else len(table.public.codes),
     )  # fmt: skip
     filled = dataclasses.asdict(synthesizer)
@@ -239,13 +266,14 @@ class Noise(NamedTuple):
 
 
 def _settings(
-    budget: Budget, declared: Schema | None, model: str, synthesizer: Any, seed: int | None, public: PublicRows | None
-) -> dict[str, Any]:
+    budget: Budget, declared: Schema | None, model: str, synthesizer: Any, seed: int | None, public: PublicRows | None,
+    purpose: list[Any],
+) -> dict[str, Any]:  # fmt: skip
     """Everything that steers a fit; the seed as well, since noise must not be shared by runs that ask other questions."""
     return {
         "epsilon": budget.epsilon, "delta": budget.delta, "model": model, "options": dataclasses.asdict(synthesizer),
         "schema": None if declared is None else schema_to_dict(declared), "seed": seed,
-        "public table": None if public is None else public.digest(),
+        "public table": None if public is None else public.digest(), "purpose": purpose,
     }  # fmt: skip
 
 

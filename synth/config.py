@@ -19,6 +19,8 @@ class FitConfig:
         data: The table.
         schema: Schema file.
         public: Table of public rows of the same columns.
+        purpose: Column that the release is for.
+        max_columns: How many columns are kept for it.
         epsilon: The whole budget.
         delta: See ``synth.api.fit``.
         model: Synthesizer.
@@ -37,6 +39,8 @@ class FitConfig:
     data: str | None = None
     schema: str | None = None
     public: str | None = None
+    purpose: str | None = None
+    max_columns: int | None = None
     epsilon: float | None = None
     delta: float | None = None
     model: str | None = None
@@ -61,6 +65,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "epsilon": (int, float),
     "delta": (int, float),
     "seed": (int,),
+    "max_columns": (int,),
     "options": (dict,),
 }
 

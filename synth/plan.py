@@ -17,9 +17,9 @@ from synth.encoding.bins import wanted_bins
 from synth.encoding.rounding import units_of
 from synth.entity import learnt_schema
 from synth.errors import InputError
-from synth.models.measured.stage import PLANNED_SHARE, PRODUCT_SHARE, REFINE_SHARE, one_way_share
+from synth.models.measured.stage import PRODUCT_SHARE, REFINE_SHARE, one_way_share
 from synth.models.measured.warm import TABLE_SHARE, trains
-from synth.models.measured.workload import choose_workload
+from synth.models.measured.workload import PLANNED_SHARE, choose_workload, too_many
 from synth.privacy.bins import CELLS_SHARE, ROUNDING_SHARE, SINGLES_SHARE
 from synth.privacy.budget import Budget, RowCount, counted_rows, declared_rows
 from synth.privacy.ledger import Ledger
@@ -82,6 +82,7 @@ class Plan:
         private_training: Whether DP-SGD would run.
         cpu_seconds: About, within a factor of 3, on one core of a server.
         mebibytes: About, at the peak.
+        crowded: A warning where there are more columns than rows and budget carry.
     """
 
     model: str
@@ -94,6 +95,7 @@ class Plan:
     private_training: bool = False
     cpu_seconds: float
     mebibytes: float
+    crowded: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What to do about it, in sentences."""
@@ -110,6 +112,7 @@ class Plan:
             out.append(f"values of {names} are learnt: what more than about {most} rows share is named; declare them if public")
         if self.model != "independent" and not self.pairs and len(self.columns) > 1:
             out.append("the budget does not carry tables of two columns: columns would be independent")
+        out += self.crowded
         if self.model == "hybrid" and not self.private_training:
             out.append("DP-SGD would add nothing here and is left out: all is learnt from tables")
         return out
@@ -167,6 +170,7 @@ def make_plan(
         columns=tuple(_column(n, s, sigma, count, thresholds.get(n, 0)) for n, s in zip(names, sizes, strict=True)),
         pairs=pairs, private_training=training and bool(pairs),
         cpu_seconds=_seconds(model, len(names), cells, training=training), mebibytes=_memory(model, cells),
+        crowded=tuple(too_many(empty, model)),
     )  # fmt: skip
 
 

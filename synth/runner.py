@@ -31,6 +31,8 @@ def fit_config(
         options=config.options,
         seed=config.seed,
         public=config.public,
+        purpose=config.purpose,
+        max_columns=config.max_columns,
         ledger=ledger,
         noise_key=config.noise_key,
         checkpoint=checkpoint,

@@ -29,6 +29,16 @@ class Domain:
     target: str | None = None
     in_order: tuple[int, ...] = ()
 
+    def only(self, names: Sequence[str]) -> Domain:
+        """Some of the columns, in the order they have."""
+        kept = [j for j, name in enumerate(self.names) if name in set(names)]
+        return Domain(
+            names=tuple(self.names[j] for j in kept),
+            sizes=tuple(self.sizes[j] for j in kept),
+            target=self.target if self.target in names else None,
+            in_order=tuple(self.in_order[j] for j in kept) if self.in_order else (),
+        )
+
     @property
     def width(self) -> int:
         """One-hot width."""
@@ -51,6 +61,10 @@ class EncodedTable:
         """The same rows on a coarser domain; ``groups`` holds the new code of each code, per column."""
         parts = [g[self.codes[:, j]] for j, g in enumerate(groups)]
         return EncodedTable(domain, np.column_stack(parts).astype(np.int32))
+
+    def only(self, domain: Domain) -> EncodedTable:
+        """The same rows with the columns of ``domain``, which are some of theirs."""
+        return EncodedTable(domain, self.codes[:, [self.domain.names.index(name) for name in domain.names]])
 
     def counts(self, columns: Sequence[int]) -> npt.NDArray[np.int64]:
         """Contingency table of some columns, shape of their sizes."""

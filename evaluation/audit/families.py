@@ -87,10 +87,10 @@ class WatchedTable(PrivateTable):
         self.known, self.log = known, log
 
     def noisy_marginals(
-        self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None
+        self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None, aim: str = ""
     ) -> list[Measurement]:
         """See ``PrivateTable``."""
-        found = super().noisy_marginals(subsets, share=share, weights=weights)
+        found = super().noisy_marginals(subsets, share=share, weights=weights, aim=aim)
         for measurement in found:
             self._score(measurement)
         return found

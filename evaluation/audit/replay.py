@@ -88,7 +88,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "row count": "row count", "kind of column": "kinds", "bounds": "bounds", "round values": "roundness",
         "histogram": "histogram", "single values": "single numbers", "category domain": "categories",
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
-        "choice of a table": "choices",
+        "choice of a table": "choices", "table for choosing columns": "pairs",
     }  # fmt: skip
     events = events_of(receipt)
     found = [known[e.what] for e in events if e.what in known]

@@ -87,6 +87,7 @@ def evaluate(
 
     Example: synth evaluate --real train.csv --holdout test.csv --synthetic synthetic.csv --model model.synth
     """
+    from synth.fewer_columns import has_fewer_columns
     from synth.privacy.ingest import read_table
     from synth.release import check_writable, load
 
@@ -113,6 +114,8 @@ def evaluate(
         show_published(paid, Path(output), book, as_json=as_json)
         return
     asked = ask(policy, model, ledger)
+    if release is not None and has_fewer_columns(release.receipt):
+        frames = {name: frame[[c for c in frame if c in release.schema.names]] for name, frame in frames.items()}
     facts = read_facts(release, schema, frames["real"])
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         report, verdict = write_report(

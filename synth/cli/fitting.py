@@ -79,6 +79,12 @@ def fit(
         str | None,
         typer.Option("--public", help="A table of the same columns that is no secret (another year): facts and a prior, free."),
     ] = None,
+    purpose: Annotated[
+        str | None, typer.Option("--purpose", help="Column that the release is for (default: the schema's target).")
+    ] = None,
+    max_columns: Annotated[
+        int | None, typer.Option("--max-columns", help="Keep so many columns, those that tell most about --purpose: paid for.")
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Where the model goes (default model.synth).")] = None,
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
@@ -124,8 +130,9 @@ def fit(
     """
     base = read_config(Path(config)) if config is not None else FitConfig()
     said = base.overridden(
-        data=data, epsilon=epsilon, schema=schema, public=public, output=output, delta=delta, model=model, seed=seed,
-        ledger=ledger, noise_key=noise_key, delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet,
+        data=data, epsilon=epsilon, schema=schema, public=public, purpose=purpose, max_columns=max_columns, output=output,
+        delta=delta, model=model, seed=seed, ledger=ledger, noise_key=noise_key, delimiter=delimiter, encoding=encoding,
+        quote=quote, sql=sql, sheet=sheet,
         options=parse_assignments(assignments or []),
     )  # fmt: skip
     if said.data is None:

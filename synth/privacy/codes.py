@@ -102,6 +102,16 @@ class Codes(Sealed):
                 start += len(part)
         return out
 
+    def only(self, columns: Sequence[int]) -> Codes:
+        """The same rows with some of the columns."""
+        out = Codes([self.sizes[j] for j in columns], self.exact_rows, self.scratch)
+        for place, j in enumerate(columns):
+            start = 0
+            for (part,) in self.blocks([j]):
+                out.write(place, start, part)
+                start += len(part)
+        return out
+
     def _let_go(self, read: int) -> None:
         """Count bytes that were read or written, and take mapped pages out of this process when they are many."""
         self.__read += read

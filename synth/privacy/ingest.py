@@ -165,6 +165,11 @@ def open_frame(
     return PrivateFrame(counted, learnt_schema(settled), ledger, entropy, units, settled)
 
 
+def header_of(data: Loaded | StoredRows) -> list[str]:
+    """Names of a table's columns. Public."""
+    return list(data.header) if isinstance(data, StoredRows) else [str(name) for name in data.frame.columns]
+
+
 def _read_columns(schema: Schema) -> tuple[str, ...]:
     """Columns that are looked at: those that are learnt or checked, and the one that names the entity."""
     return tuple(c.name for c in schema.columns if c in schema.read_columns or c.name == schema.entity)

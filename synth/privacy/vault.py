@@ -81,7 +81,7 @@ class PrivateTable(Sealed):
         self.public: EncodedTable | None = None
 
     def noisy_marginals(
-        self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None
+        self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None, aim: str = ""
     ) -> list[Measurement]:
         """Noisy contingency tables, one per subset of columns, for ``share`` of the Gaussian budget in all.
 
@@ -89,6 +89,7 @@ class PrivateTable(Sealed):
             subsets: Column names of each table.
             share: Of the squared Gaussian budget.
             weights: How the share is split over the tables, positive; evenly by default.
+            aim: What the tables are for, where the card shall tell it.
 
         Returns:
             One measurement per subset, counts of shape ``sizes[subset]``.
@@ -100,7 +101,7 @@ class PrivateTable(Sealed):
         if not len(parts) or len(parts) != len(subsets) or not bool(((parts > 0) & np.isfinite(parts)).all()):
             raise AccountingError("tables need one finite weight above 0 each")
         sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
-        what = "one-way table" if all(len(s) == 1 for s in subsets) else "table"
+        what = aim or ("one-way table" if all(len(s) == 1 for s in subsets) else "table")
         pairs = list(zip(subsets, sigmas, strict=True))
         events = [GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs]
 
@@ -250,6 +251,15 @@ class PrivateTable(Sealed):
         coarse.public = None if self.public is None else self.public.merged(domain, groups)
         coarse.merged = hashlib.sha256(b"".join([self.merged.encode(), *(g.tobytes() for g in groups)])).hexdigest()
         return coarse
+
+    def only(self, names: Sequence[str]) -> PrivateTable:
+        """The same rows with some of the columns, a public choice. Releases nothing, costs nothing."""
+        domain = self.domain.only(names)
+        codes = self.__codes.only([self.domain.names.index(name) for name in domain.names])
+        measured = [m for m in self.measured if set(m.names) <= set(domain.names)]
+        fewer = PrivateTable(codes, domain, self.rows, self.ledger, measured, self.__entropy, self.__units)
+        fewer.public, fewer.merged = None if self.public is None else self.public.only(domain), self.merged
+        return fewer
 
     def _about(self, *more: object) -> str:
         """What a question means beside its events: on which codes it is asked, and ``more``. Public, short."""

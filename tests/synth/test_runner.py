@@ -31,6 +31,8 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
         encoding="x",
         noise_key="k",
         public="p.csv",
+        purpose="y",
+        max_columns=3,
         quote="'",
         sql="select",
         sheet="first",
@@ -40,6 +42,7 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
         "data": "a.csv", "epsilon": 1.0, "delta": 1e-6, "schema": "s", "model": "dpgan", "options": {"steps": 1}, "seed": 0,
         "ledger": tmp_path, "noise_key": "k", "progress": progress, "delimiter": ";", "encoding": "x",
         "public": "p.csv", "quote": "'", "sql": "select", "sheet": "first", "checkpoint": tmp_path / "c", "resume": True,
+        "purpose": "y", "max_columns": 3,
     }  # fmt: skip
     assert set(asked) == set(inspect.signature(fit).parameters) - {"own_rows"}  # for frames, which no command has
 

@@ -24,7 +24,7 @@ from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.many import QuickScore, resampled, weights_of
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
-from synth.models.measured.workload import choose_workload
+from synth.models.measured.workload import PLANNED_SHARE, choose_workload
 from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack, unpack
 from synth.privacy.shares import measurement_mu
 from synth.privacy.vault import PrivateTable
@@ -42,7 +42,6 @@ MANY = 1 << 16  # rows at a time from which on chance adds little, so that they 
 MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
-PLANNED_SHARE = 0.8  # of the budget, that groups are chosen for where nothing is trained; coarser ones did worse
 LEAST_FIRST = 0.05  # for one-way tables, however much was asked for tables of pairs
 MEASURED_SHARE = 0.7  # most that all of this may take where something is to be left
 FITTED_SD = 0.5  # error of the one-way tables after all tables are used, in standard deviations of the measured ones

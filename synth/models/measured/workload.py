@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.models.measured.groups import Groups, choose_groups
+from synth.privacy.shares import measurement_mu
+from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]
@@ -18,6 +20,9 @@ FloatArray = npt.NDArray[np.float64]
 MAX_CLASSES = 3  # of a target whose classes get tables of their own
 MAX_WIDTH = 2000  # groups of all columns together, about
 MOST_GROUPS = 32
+PLANNED_SHARE = 0.8  # of the budget, that groups are chosen for where nothing is trained; coarser ones did worse
+GOOD_GROUPS = 4.0  # fewer than this: tables of two columns tell little
+MEASURED = ("hybrid", "marginal")  # models that are built on these tables
 LEAST_GROUPS = 2.5  # fewer than this on average: two-way tables cannot be carried
 
 
@@ -41,6 +46,38 @@ class Workload:
         """How the budget is divided: by cells to the power 2/3."""
         sizes = self.groups.domain.sizes if self.groups is not None else ()
         return [math.prod(sizes[j] for j in subset) ** (2 / 3) for subset in self.subsets]
+
+
+def carried_columns(rows: float, mu: float) -> int:
+    """The most columns all of whose pairs have tables that stand out of the noise: ``GOOD_GROUPS`` groups each. Public.
+
+    The budget is split over the d (d - 1) / 2 tables, so a cell has noise ``sqrt(tables) / mu``; an average cell of a table of
+    k by k groups stands as high where ``k = sqrt(rows / noise)``.
+
+    Args:
+        rows: Row count in force.
+        mu: Gaussian-DP parameter for all tables together.
+    """
+    tables = (rows * mu / GOOD_GROUPS**2) ** 2
+    return max(int((1 + math.sqrt(1 + 8 * tables)) / 2), 2)
+
+
+def crowded(columns: int, rows: float, mu: float) -> list[str]:
+    """A warning where a table has more columns than its rows and the budget carry; from public or paid figures."""
+    most = carried_columns(rows, mu)
+    if columns <= most:
+        return []
+    return [
+        f"{columns} columns are many for this many rows and this epsilon: beyond about {most}, an average cell of a "
+        f"table of two columns drowns in noise; --max-columns {most} --purpose COLUMN keeps those that matter"
+    ]
+
+
+def too_many(table: PrivateTable, model: str) -> list[str]:
+    """The warning for a fit that is about to begin."""
+    if model not in MEASURED:
+        return []
+    return crowded(len(table.domain.names), float(table.rows.rung), measurement_mu(table.ledger) * math.sqrt(PLANNED_SHARE))
 
 
 def choose_workload(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, mu: float) -> Workload:

@@ -143,3 +143,19 @@ def test_persons_are_fitted_and_sampled_by_rows_or_as_a_whole(call, tmp_path):
     assert (code, "cannot be conditioned" in err) == (2, True)
     assert call("sample", made, "-o", tmp_path / "c.csv", "-c", "kind=x", "--entities", "3", "-q")[0] == 2
     assert not (tmp_path / "c.csv").exists()
+
+
+def test_fewer_columns_are_told_on_the_terminal_and_scored_against_the_whole_table(call, place, tmp_path):
+    wide = pd.read_csv(place / "t.csv").assign(noise=[i % 3 for i in range(400)])
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    names, made = list(wide.columns), tmp_path / "m.synth"
+    call_fit = ("fit", tmp_path / "wide.csv", "-e", "5", "-m", "independent", "-o", made)
+    code, _out, err = call(*call_fit, "--purpose", names[0], "--max-columns", "2")
+    assert code == 0
+    assert f"2 of {len(names)} columns were chosen for '{names[0]}'" in " ".join(err.split())
+    assert call("sample", made, "-n", "300", "-o", tmp_path / "s.csv", "-q")[0] == 0
+    assert len(pd.read_csv(tmp_path / "s.csv").columns) == 2
+    (tmp_path / "run.toml").write_text(f"purpose = {names[0]!r}\nmax_columns = 1\n")
+    code, _, err = call(*call_fit, "-f", "--config", tmp_path / "run.toml")
+    assert code == 2
+    assert "max_columns must be at least 2" in err

@@ -21,11 +21,11 @@ from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger
-from synth.privacy.shares import measurement_mu, sigma_for
+from synth.privacy.shares import Measurement, measurement_mu, sigma_for
 from synth.privacy.signs import SignProduct
 from synth.privacy.vault import PrivateTable
 from synth.schema import Column, Kind, Schema
-from synth.table import Domain
+from synth.table import Domain, EncodedTable
 
 N = Column(name="n", kind=Kind.INTEGER, bounds=(0, 9))
 C = Column(name="c", kind=Kind.CATEGORY)
@@ -417,3 +417,26 @@ def test_folded_and_whole_rows_draw_on_one_ledger(ledger, keystream):
     with pytest.raises(RefusedError):
         table.noisy_marginals([("a",)], share=0.6)
     assert len(ledger.events) == 1
+
+
+def test_some_of_the_columns_are_the_same_rows(keystream):
+    codes = np.array([[0, 1, 2], [2, 1, 0], [2, 0, 1]])
+    domain = Domain(names=("a", "b", "c"), sizes=(3, 2, 3), target="a", in_order=(3, 0, 0))
+    book = Ledger(Budget(epsilon=100.0, delta=1e-3))
+    book.set_rows(declared_rows(4))
+    known = (
+        Measurement(names=("a",), counts=np.zeros(3), sigma=np.ones(3)),
+        Measurement(names=("b",), counts=np.zeros(2), sigma=np.ones(2)),
+    )
+    whole = PrivateTable(codes, domain, declared_rows(4), book, known, keystream(1))
+    whole.public = EncodedTable(domain, codes.astype(np.int32))
+    some = whole.only(["c", "a"])
+    assert some.domain == Domain(names=("a", "c"), sizes=(3, 3), target="a", in_order=(3, 0))
+    assert some.ledger is book
+    assert book.events == ()
+    assert some.measured == known[:1]
+    assert some.public.codes.tolist() == codes[:, [0, 2]].tolist()
+    (found,) = some.noisy_marginals([("a", "c")], share=0.99, aim="a purpose")
+    assert np.abs(found.counts - [[0, 0, 1], [0, 0, 0], [1, 1, 0]]).max() <= 1
+    assert book.events[0].what == "a purpose"
+    assert whole.only(["b"]).domain.target is None
