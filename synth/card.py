@@ -60,6 +60,8 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
             mechanism = "DP-SGD: Poisson-subsampled Gaussian"
         elif event["type"] == "selection":
             noise, mechanism = f"epsilon {event['epsilon']:.3g} each", "exponential mechanism"
+        elif event["type"] == "laplace":
+            noise, mechanism = f"scale {event['scale']:.3g}", "Laplace noise on whole numbers"
         else:
             noise = f"standard deviation {event['sigma']:.3g} {'rows' if receipt.unit == 'row' else 'entities'}"
             mechanism = "rounded Gaussian counts"

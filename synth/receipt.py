@@ -12,6 +12,7 @@ from typing import Any
 
 from synth.errors import AccountingError
 from synth.privacy import accounting
+from synth.privacy.crosscheck import cross_check
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, event_from_dict, event_to_dict
 from synth.privacy.ledger import Ledger
 
@@ -159,7 +160,7 @@ def write_receipt(
     events, delta, rows = ledger.events, ledger.working_delta, ledger.rows
     if rows is None:
         raise AccountingError("the run has no row count")
-    accountants, single = accounting.cross_check(events, delta), ledger.unit == "row"
+    accountants, single = cross_check(events, delta), ledger.unit == "row"
     spent = accounting.epsilon_of(events, delta)
     if not spent <= ledger.budget.epsilon:
         raise AccountingError("the events exceed the budget")

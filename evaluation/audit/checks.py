@@ -66,6 +66,7 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("one run, epsilon 5", "the same with more budget", partial(probe, ONE_RUN_5)),
     ("tables", "one-way tables", counts.tables),
     ("pairs", "tables of two columns", counts.pairs),
+    ("laplace tables", "tables with Laplace noise", counts.laplace_tables),
     ("products", "products of signs", counts.products),
     ("signed tables", "signed tables", counts.signed_tables),
     ("choices", "exponential mechanism", counts.choices),

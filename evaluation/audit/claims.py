@@ -13,6 +13,7 @@ from synth.privacy.accounting import COARSE, epsilon_of
 from synth.privacy.events import (
     Event,
     GaussianEvent,
+    LaplaceEvent,
     PartitionSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
@@ -87,6 +88,8 @@ def scaled(event: Event, scale: float) -> Event:
         return replace(event, noise_multiplier=event.noise_multiplier * scale)
     if isinstance(event, GaussianEvent | PartitionSelectionEvent):
         return replace(event, sigma=event.sigma * scale)
+    if isinstance(event, LaplaceEvent):
+        return replace(event, scale=event.scale * scale)
     return replace(event, epsilon=event.epsilon / scale)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.linalg import hadamard
 
 from evaluation.audit.ledgers import DELTA, audit_ledger, rows_of
-from evaluation.audit.scores import gaussian_score
+from evaluation.audit.scores import gaussian_score, laplace_score
 from evaluation.audit.sightings import Sighting
 from synth.privacy.events import Event, GaussianEvent
 from synth.privacy.ledger import Ledger
@@ -68,6 +68,16 @@ def pairs(rng: np.random.Generator, *, epsilon: float = 4.0, side: int = 128) ->
     sigma = float(joint.sigma)
     scores = gaussian_score(joint.counts.reshape(-1) / sigma, 1 / sigma)
     return Sighting(scores=scores, present=present, events=table.ledger.events[:1], delta=DELTA, one_run=True)
+
+
+def laplace_tables(rng: np.random.Generator, *, epsilon: float = 1.0, cells: int = 16_384) -> Sighting:
+    """The same as ``tables`` with Laplace noise: the score is whether the answer is nearer to 1 than to 0."""
+    present = _coins(cells, rng)
+    codes = np.concatenate([np.flatnonzero(present), np.repeat(np.arange(cells), 2)])
+    table = _table(codes, (cells,), 2 * epsilon)
+    (found,) = table.noisy_laplace_tables([("c0",)], scale=1 / epsilon)
+    scores = laplace_score(found.counts - 2, epsilon)
+    return Sighting(scores=scores, present=present, events=table.ledger.events, delta=DELTA, one_run=True, thresholds=(0.0,))
 
 
 def products(rng: np.random.Generator, *, epsilon: float = 4.0, size: int = 512) -> Sighting:

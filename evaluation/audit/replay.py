@@ -1,9 +1,10 @@
 """The mechanisms of one release again, on canaries: each is a row that takes part in all of them.
 
 The receipt says which mechanisms ran with how much noise. Every count is asked again as a table with one cell per canary, at
-the same Gaussian-DP parameter; DP-SGD runs with the same rate, steps and noise. The log-likelihood ratios of one canary add
-up over everything, and are held against the curve of the whole release. Choices between options and phases that found nothing
-to ask count as charged and are not attacked here: the attack is weaker for it, not wrong.
+the same Gaussian-DP parameter or with the same Laplace noise; DP-SGD runs with the same rate, steps and noise. The
+log-likelihood ratios of one canary add up over everything, and are held against the curve of the whole release. Choices
+between options and phases that found nothing to ask count as charged and are not attacked here: the attack is weaker for it,
+not wrong.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ import numpy.typing as npt
 
 from evaluation.audit.ledgers import audit_ledger, rows_of, share_for
 from evaluation.audit.probes import ProbePlan, probe
-from evaluation.audit.scores import gaussian_score, preset_thresholds, simulated_scores
+from evaluation.audit.scores import gaussian_score, laplace_score, preset_thresholds, simulated_scores
 from evaluation.audit.sightings import Sighting
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.events import (
     Event,
     GaussianEvent,
+    LaplaceEvent,
     PartitionSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
@@ -45,14 +47,14 @@ class Replay:
     """A release's mechanisms.
 
     Attributes:
-        counts: Everything Gaussian that asked something.
+        counts: Everything Gaussian that asked something, and tables with Laplace noise.
         training: DP-SGD.
         rest: Charged, and not attacked here.
         epsilon: Of the release.
         delta: That its mechanisms were calibrated to.
     """
 
-    counts: tuple[GaussianEvent | PartitionSelectionEvent, ...]
+    counts: tuple[GaussianEvent | LaplaceEvent | PartitionSelectionEvent, ...]
     training: tuple[SubsampledGaussianEvent, ...]
     rest: tuple[Event, ...]
     epsilon: float
@@ -66,7 +68,7 @@ def events_of(receipt: Receipt) -> tuple[Event, ...]:
 
 def replay_of(receipt: Receipt) -> Replay:
     """Sort the events of a receipt by how they are replayed."""
-    counts: list[GaussianEvent | PartitionSelectionEvent] = []
+    counts: list[GaussianEvent | LaplaceEvent | PartitionSelectionEvent] = []
     training: list[SubsampledGaussianEvent] = []
     rest: list[Event] = []
     for event in events_of(receipt):
@@ -88,7 +90,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "row count": "row count", "kind of column": "kinds", "bounds": "bounds", "round values": "roundness",
         "histogram": "histogram", "single values": "single numbers", "category domain": "categories",
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
-        "choice of a table": "choices", "table for choosing columns": "pairs",
+        "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
     }  # fmt: skip
     events = events_of(receipt)
     found = [known[e.what] for e in events if e.what in known]
@@ -135,7 +137,7 @@ def _attacked(events: Sequence[Event]) -> tuple[Event, ...]:
     """The same in as few events as simulation needs: counts add up to one Gaussian."""
     mu = float(np.sqrt(sum(e.mu**2 for e in events if isinstance(e, GaussianEvent))))
     counts: tuple[Event, ...] = (GaussianEvent(what="counts", sigma=1 / mu),) if mu > 0 else ()
-    return counts + tuple(e for e in events if isinstance(e, SubsampledGaussianEvent))
+    return counts + tuple(e for e in events if isinstance(e, SubsampledGaussianEvent | LaplaceEvent))
 
 
 def _counts(replay: Replay, present: BoolArray, advance: Callable[[], None]) -> tuple[FloatArray, tuple[Event, ...]]:
@@ -145,6 +147,11 @@ def _counts(replay: Replay, present: BoolArray, advance: Callable[[], None]) -> 
     codes = np.flatnonzero(present).astype(np.int64)[:, None]
     table = PrivateTable(codes, Domain(names=("canary",), sizes=(len(present),)), rows_of(ledger), ledger)
     for event in replay.counts:
+        if isinstance(event, LaplaceEvent):
+            (found,) = table.noisy_laplace_tables([("canary",)], scale=1 / event.epsilon)
+            scores += laplace_score(found.counts, event.epsilon)
+            advance()
+            continue
         (found,) = table.noisy_marginals([("canary",)], share=share_for(ledger, 1 / event.mu))
         sigma = float(found.sigma)
         scores += gaussian_score(found.counts / sigma, 1 / sigma)

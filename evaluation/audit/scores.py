@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.errors import AccountingError
-from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import Event, GaussianEvent, LaplaceEvent, PartitionSelectionEvent, SubsampledGaussianEvent
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -25,6 +25,11 @@ def gaussian_score(answers: FloatArray, mu: float) -> FloatArray:
         mu: Shift in the same unit.
     """
     return mu * answers - mu * mu / 2
+
+
+def laplace_score(answers: FloatArray, epsilon: float) -> FloatArray:
+    """Score of whole numbers with Laplace noise around 1 with the canary and around 0 without, scale ``1 / epsilon``."""
+    return np.asarray(epsilon * (np.abs(answers) - np.abs(answers - 1)), dtype=np.float64)
 
 
 def sgd_scores(released: FloatArray, event: SubsampledGaussianEvent) -> FloatArray:
@@ -70,6 +75,10 @@ def simulated_scores(events: tuple[Event, ...], *, number: int = SIMULATED) -> t
                 noise = event.noise_multiplier * rng.standard_normal((2, number))
                 inside += sgd_scores(taken + noise[0], event)
                 outside += sgd_scores(noise[1], event)
+        elif isinstance(event, LaplaceEvent):  # plus or minus epsilon: of all that keeps the promise, the worst
+            told = rng.random((2, number)) * (1 + np.exp(-event.epsilon)) < 1
+            inside += np.where(told[0], event.epsilon, -event.epsilon)
+            outside -= np.where(told[1], event.epsilon, -event.epsilon)
         else:
             raise AccountingError("a choice between options has no such score")
     return inside, outside

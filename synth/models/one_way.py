@@ -23,23 +23,29 @@ ROUNDS = 100
 SPREADS = 20  # of the difference to the number of rows, by variance
 
 
-def measure_one_way(data: PrivateTable, *, share: float | None) -> list[FloatArray]:
+def measure_one_way(data: PrivateTable, *, share: float | None, laplace: bool = False) -> list[FloatArray]:
     """Noisy distribution of every column.
 
     Args:
         data: Private codes.
         share: Of the squared Gaussian budget, over all columns; ``None`` for all that is left.
+        laplace: Whether the noise is Laplace noise on whole numbers; then ``share`` is ``None``.
 
     Returns:
         One array per column, not negative, summing to 1.
     """
-    return [shares for shares, _ in measure_with_error(data, share=share)]
+    return [shares for shares, _ in measure_with_error(data, share=share, laplace=laplace)]
 
 
-def measure_with_error(data: PrivateTable, *, share: float | None) -> list[tuple[FloatArray, FloatArray]]:
+def measure_with_error(
+    data: PrivateTable, *, share: float | None, laplace: bool = False
+) -> list[tuple[FloatArray, FloatArray]]:
     """The same, each with the standard deviations of its shares as far as fresh answers (and public rows) go."""
     subsets = [(name,) for name in data.domain.names]
-    fresh = data.noisy_marginals_with_rest(subsets) if share is None else data.noisy_marginals(subsets, share=share)
+    if laplace:
+        fresh = data.noisy_laplace_tables(subsets)
+    else:
+        fresh = data.noisy_marginals_with_rest(subsets) if share is None else data.noisy_marginals(subsets, share=share)
     known = {m.names: m for m in data.measured}
     answers = [[m, *([known[m.names]] if m.names in known else [])] for m in fresh]
     counts, sd, rows = [combine(mine) for mine in answers], [noise(mine) for mine in answers], data.rows.estimate

@@ -19,26 +19,26 @@ by looking at earlier releases; the sum holds whatever they were chosen by (Roge
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any
 
-from dp_accounting.pld import common
-from dp_accounting.pld import privacy_loss_distribution as pld
-
-from synth.errors import AccountingError, InputError, RefusedError
-from synth.privacy.accounting import COARSE, LEAST_NOISE, epsilon_of, gaussian_epsilon, selection_delta, total_mu
+from synth.errors import InputError, RefusedError
+from synth.privacy.accounting import COARSE, LEAST_NOISE, epsilon_of, selection_delta, total_mu
 from synth.privacy.budget import LARGEST_DEFAULT_DELTA, NUMERICAL_SLACK, Budget
 from synth.privacy.chain import RESUMED, Record
+from synth.privacy.composed import composed_epsilon
 from synth.privacy.events import BURNT_TRAINING, Event, SubsampledGaussianEvent, event_from_dict
+from synth.privacy.pure import pure_epsilons
 from synth.privacy.renyi import chosen
 
 DELTA_SHARE = 0.1  # of the total delta: what a run gets that names none
 WHOLE = 0.9  # a run that spent less than this part of its grant is counted as the grant
 MAX_STEPS = 10**6
 MAX_MU = 50.0  # beyond an epsilon of 100 at any delta
+MAX_EPSILON = 1000.0  # of pure mechanisms by plain addition
+LOCAL = "blank-one-row"  # neighbours of a table that was randomised cell by cell: one says what another row says
 FACTS = ("record", "run", "time", "previous")
 
 
@@ -140,15 +140,18 @@ class Account:
 
     def room(self, total: Total, delta: float) -> float:
         """The largest epsilon, rounded down to three digits, that a further run of ``delta`` may have; 0 for none."""
-        if self.spent(total.delta, more=Budget(epsilon=1e-3, delta=delta)) > total.epsilon:
-            return 0.0
+
+        def fits(epsilon: float) -> bool:
+            return self.spent(total.delta, more=Budget(epsilon=epsilon, delta=delta or None)) <= total.epsilon
+
         low, high = 1e-3, total.epsilon
-        if self.spent(total.delta, more=Budget(epsilon=high, delta=delta)) <= total.epsilon:
+        if not fits(low):
+            return 0.0
+        if fits(high):
             return high
         while high - low > 1e-3 * low:
             middle = (low + high) / 2
-            fits = self.spent(total.delta, more=Budget(epsilon=middle, delta=delta)) <= total.epsilon
-            low, high = (middle, high) if fits else (low, middle)
+            low, high = (middle, high) if fits(middle) else (low, middle)
         return rounded_down(low)
 
 
@@ -190,7 +193,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _grant(record: Record) -> Record:
-    Budget(epsilon=record["epsilon"], delta=record["delta"])
+    pure = record.get("adjacency") == LOCAL and record["delta"] == 0
+    Budget(epsilon=record["epsilon"], delta=None if pure else record["delta"])
     return {"purpose": "fit", **record}
 
 
@@ -215,7 +219,8 @@ def _composable(events: tuple[Event, ...]) -> bool:
     """Whether the events stand for every path, with a distribution of reasonable size; a forged ledger's need not have one."""
     training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
     sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
-    return sound and not chosen(events) and total_mu(events) <= MAX_MU and all(e.what != BURNT_TRAINING for e in events)
+    small = total_mu(events) <= MAX_MU and math.fsum(pure_epsilons(events)) <= MAX_EPSILON
+    return sound and small and not chosen(events) and all(e.what != BURNT_TRAINING for e in events)
 
 
 @lru_cache(maxsize=256)
@@ -224,50 +229,15 @@ def _near(events: tuple[Event, ...], epsilon: float, delta: float) -> bool:
     return bool(events) and epsilon_of(events, delta, interval=COARSE) >= WHOLE * epsilon
 
 
-@lru_cache(maxsize=64)
-def _promise(epsilon: float, delta: float) -> Any:
-    """The worst mechanism that is (epsilon, delta)-DP."""
-    promised = common.DifferentialPrivacyParameters(epsilon, delta)
-    return pld.from_privacy_parameters(promised, value_discretization_interval=COARSE)
-
-
-@lru_cache(maxsize=64)
-def _training(event: SubsampledGaussianEvent) -> Any:
-    noise, rate = event.noise_multiplier, event.sample_rate
-    return pld.from_gaussian_mechanism(noise, sampling_prob=rate, value_discretization_interval=COARSE).self_compose(
-        event.steps
-    )
-
-
-@lru_cache(maxsize=8)
-def _past(events: tuple[Event, ...], grants: tuple[tuple[float, float], ...]) -> Any:
-    mu = total_mu(events)
-    parts = [_training(e) for e in events if isinstance(e, SubsampledGaussianEvent)]
-    parts += [pld.from_gaussian_mechanism(1 / mu, value_discretization_interval=COARSE)] if mu > 0 else []
-    return reduce(
-        lambda a, b: a.compose(b), [*parts, *(_promise(*grant).self_compose(k) for grant, k in Counter(grants).items())]
-    )
-
-
 def _composed(runs: Sequence[PastRun], extra: Sequence[tuple[float, float]], delta: float) -> float:
     events = tuple(event for r in runs if r.exact for event in r.events)
     grants = tuple((r.epsilon, r.delta) for r in runs if not r.exact)
     left = delta - selection_delta(events) - NUMERICAL_SLACK * sum(r.exact and bool(r.events) for r in runs)
-    if left <= 0:
-        return math.inf
-    if not grants and not extra and not any(isinstance(e, SubsampledGaussianEvent) for e in events):
-        return gaussian_epsilon(total_mu(events), left)
-    parts = [_promise(*grant) for grant in extra]
-    if grants or events:
-        parts.append(_past(events, grants))
-    found = float(reduce(lambda a, b: a.compose(b), parts).get_epsilon_for_delta(left))
-    if math.isnan(found):
-        raise AccountingError("the accountant gave no figure for the runs of this ledger")
-    return found
+    return composed_epsilon(events, grants, extra, left) if left > 0 else math.inf
 
 
-def granted(account: Account, budget: Budget) -> Budget:
-    """What a further run is granted: ``budget``, with a delta where the data set has a total.
+def granted(account: Account, budget: Budget, *, pure: bool = False) -> Budget:
+    """What a further run is granted: ``budget``, with a delta where the data set has a total and the run is not pure.
 
     Raises:
         RefusedError: The total does not carry it. The text names the largest epsilon that still fits.
@@ -275,7 +245,7 @@ def granted(account: Account, budget: Budget) -> Budget:
     total = account.total
     if total is None:
         return budget
-    asked = Budget(epsilon=budget.epsilon, delta=total.run_delta if budget.delta is None else budget.delta)
+    asked = budget if pure or budget.delta is not None else Budget(epsilon=budget.epsilon, delta=total.run_delta)
     if account.spent(total.delta, more=asked) <= total.epsilon:
         return asked
     room = account.room(total, float(asked.delta or 0.0))
@@ -284,7 +254,7 @@ def granted(account: Account, budget: Budget) -> Budget:
     if room <= 0:
         left = "nothing is left for a run of that delta (a smaller --delta may leave something)"
     raise RefusedError(
-        f"epsilon = {asked.epsilon:g}, delta = {asked.delta:g} does not fit the total{name} (epsilon {total.epsilon:g}, "
+        f"epsilon = {asked.epsilon:g}, delta = {asked.delta or 0:g} does not fit the total{name} (epsilon {total.epsilon:g}, "
         f"delta {total.delta:g}) beside what {len(account.runs)} earlier run(s) spent or reserved: {left}, or raise the "
         "total with synth budget set"
     )

@@ -2,26 +2,26 @@
 
 Gaussian events compose exactly into one Gaussian (Dong, Roth and Su 2022, arXiv:1905.02383, Corollary 3.3), partition
 selection adds its delta, DP-SGD is composed in by PLD (Doroshenko et al. 2022, arXiv:2207.04380, in ``dp_accounting``;
-pessimistic, so an upper bound). Rounding is post-processing of the continuous Gaussian, so its PLD holds as it is.
+pessimistic, so an upper bound). Rounding is post-processing of the continuous Gaussian, so its PLD holds as it is. Laplace
+noise on whole numbers is composed in as randomized response, which is what it is at the worst (``pure``).
 Once a choice by the exponential mechanism is among the events, everything is composed in Renyi terms instead (``renyi``).
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
-import numpy as np
 from dp_accounting.pld import privacy_loss_distribution as pld
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
 from synth.errors import AccountingError, RefusedError
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
-from synth.privacy.renyi import chosen, orders_of, renyi_epsilon, rho_of
+from synth.privacy.pure import PURE, pure_epsilons, pure_pld
+from synth.privacy.renyi import chosen, renyi_epsilon
 
 COARSE, FINE = 1e-3, 1e-4
 NOISE_GRID = 1e5  # calibrated noise is rounded up to it: last bits of a float tell nothing
@@ -78,14 +78,17 @@ def _gaussian_pld(mu: float, interval: float) -> Any:
 
 
 @lru_cache(maxsize=8)
-def _whole_pld(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, interval: float) -> Any:
+def _whole_pld(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, pure: tuple[float, ...], interval: float) -> Any:
     parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, interval) for e in sgd]
+    parts += [pure_pld(pure, interval)] if pure else []
     return reduce(lambda a, b: a.compose(b), [*parts, *([_gaussian_pld(mu, interval)] if mu > 0 else [])])
 
 
 @lru_cache(maxsize=4096)
-def _whole_epsilon(sgd: tuple[SubsampledGaussianEvent, ...], mu: float, delta: float, interval: float) -> float:
-    return float(_whole_pld(sgd, mu, interval).get_epsilon_for_delta(delta))
+def _whole_epsilon(
+    sgd: tuple[SubsampledGaussianEvent, ...], mu: float, pure: tuple[float, ...], delta: float, interval: float
+) -> float:
+    return float(_whole_pld(sgd, mu, pure, interval).get_epsilon_for_delta(delta))
 
 
 def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE) -> float:
@@ -103,19 +106,20 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
         AccountingError: An event of unknown type.
     """
     for event in events:
-        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent):
+        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent | PURE):
             raise AccountingError(f"no accounting for an event of type {type(event).__name__}")
     left, mu, sgd = delta - selection_delta(events), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
     if chosen(events):
         return renyi_epsilon(events, left)
-    if not sgd:
+    pure = pure_epsilons(events)
+    if not sgd and not pure:
         return gaussian_epsilon(mu, left)
-    found = _whole_epsilon(tuple(sgd), mu, left, interval)
+    found = _whole_epsilon(tuple(sgd), mu, pure, left, interval)
     if math.isnan(found):
         raise AccountingError("the accountant gave no figure for these events")
-    return found
+    return found if sgd else min(found, gaussian_epsilon(mu, left) + math.fsum(pure))  # plain addition holds as well
 
 
 def rho_left(events: Sequence[Event], epsilon: float, delta: float) -> float:
@@ -174,61 +178,10 @@ def calibrate_noise(
     return SubsampledGaussianEvent(what=what, noise_multiplier=noise, sample_rate=sample_rate, steps=steps)
 
 
-def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.03) -> dict[str, float]:
-    """Compare the PLD figure with Opacus' PRV and RDP accountants.
-
-    Args:
-        events: What ran.
-        delta: Total delta.
-        tolerance: Largest relative gap to PRV beyond its own error bound.
-
-    Returns:
-        ``{"pld": , "prv": , "rdp": }``; for counts alone ``{"closed form": }``, which needs no check; with choices by the
-        exponential mechanism ``{"rdp": , "rdp (opacus)": }``.
-
-    Raises:
-        AccountingError: PLD and PRV disagree, or RDP (a looser upper bound) is below PLD.
-    """
-    ours, mu, sgd = epsilon_of(events, delta), total_mu(events), _sgd(events)
-    if chosen(events):
-        return _cross_check_renyi(events, delta, ours)
-    if not sgd:  # one Gaussian, whose curve is known in closed form
-        return {"closed form": ours}
-    from opacus.accountants import PRVAccountant, RDPAccountant
-
-    history = [(e.noise_multiplier, e.sample_rate, e.steps) for e in sgd]
-    if mu > 0:
-        history.append((1 / mu, 1.0, 1))
-    left, found, error = delta - selection_delta(events), {"pld": ours}, 0.01
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, accountant in (("prv", PRVAccountant()), ("rdp", RDPAccountant())):
-            accountant.history = history
-            options = {"eps_error": error} if name == "prv" else {}
-            try:
-                found[name] = float(accountant.get_epsilon(left, **options))
-            except (ValueError, RuntimeError, OverflowError) as failure:
-                text = f"the {name.upper()} accountant failed on this run ({type(failure).__name__}); no guarantee is given"
-                raise AccountingError(text) from None
-    gap = abs(found["prv"] - ours)
-    if not gap <= 2 * error + tolerance * ours or not found["rdp"] >= ours * (1 - 1e-3) - 1e-3:
-        raise AccountingError("two privacy accountants disagree on this run, so no guarantee is given; please report it")
-    return found
-
-
-def _cross_check_renyi(events: Sequence[Event], delta: float, ours: float) -> dict[str, float]:
-    from opacus.accountants.analysis import rdp
-
-    orders = list(orders_of(events))
-    curve = rho_of(events) * np.asarray(orders)
-    for e in _sgd(events):
-        curve = curve + rdp.compute_rdp(q=e.sample_rate, noise_multiplier=e.noise_multiplier, steps=e.steps, orders=orders)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = float(rdp.get_privacy_spent(orders=orders, rdp=curve, delta=delta - selection_delta(events))[0])
-    if not abs(theirs - ours) <= 0.01 * ours + 1e-3:
-        raise AccountingError("two privacy accountants disagree on this run, so no guarantee is given; please report it")
-    return {"rdp": ours, "rdp (opacus)": theirs}
+def _without_sgd(mu: float, pure: tuple[float, ...], delta: float) -> float:
+    """Counts and Laplace noise alone."""
+    plain = gaussian_epsilon(mu, delta) + math.fsum(pure)
+    return min(plain, _whole_epsilon((), mu, pure, delta, COARSE)) if pure else plain
 
 
 def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
@@ -238,12 +191,14 @@ def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
         return math.inf
     if chosen(events):
         return renyi_epsilon(events, left, rows=2)
+    pure = pure_epsilons(events, rows=2)
     if not sgd:
-        return gaussian_epsilon(2 * mu, left)
+        return _without_sgd(2 * mu, pure, left)
     parts = [_sgd_pld(e.noise_multiplier, e.sample_rate, e.steps, COARSE, replace=True) for e in sgd]
     if mu > 0:
         options = {"value_discretization_interval": COARSE, "neighboring_relation": pld.NeighborRel.REPLACE_ONE}
         parts.append(pld.from_gaussian_mechanism(1 / mu, **options))
+    parts += [pure_pld(pure, COARSE)] if pure else []
     return float(reduce(lambda a, b: a.compose(b), parts).get_epsilon_for_delta(left))
 
 
@@ -278,9 +233,11 @@ def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
     sampled = [e for e in sgd if e.sample_rate < 1]
     whole_rounds = math.fsum(e.steps / e.noise_multiplier**2 for e in sgd if e.sample_rate == 1)
     mu = math.hypot(mu, math.sqrt(whole_rounds))  # steps on all rows are plain Gaussians, which the mixture's search fails on
+    pure = pure_epsilons(events, rows=rows)
     if not sampled:
-        return gaussian_epsilon(rows * mu, left)
+        return _without_sgd(rows * mu, pure, left)
     parts = [_gaussian_pld(rows * mu, COARSE)] if mu > 0 else []
+    parts += [pure_pld(pure, COARSE)] if pure else []
     for e in sampled:
         weights = [math.comb(rows, i) * e.sample_rate**i * (1 - e.sample_rate) ** (rows - i) for i in range(rows + 1)]
         one = pld.from_mixture_gaussian_mechanism(

@@ -1,6 +1,6 @@
 """What was asked of the private rows, as data. ``accounting`` turns events into epsilon; nothing else does.
 
-All events are for add-or-remove-one-unit neighbours, where the unit is a row, or all rows of an entity.
+All events but ``LocalEvent`` are for add-or-remove-one-unit neighbours, where the unit is a row, or all rows of an entity.
 """
 
 from __future__ import annotations
@@ -120,12 +120,67 @@ class SelectionEvent:
         return self.epsilon / 2
 
 
-Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaplaceEvent:
+    """Counts released with Laplace noise on whole numbers (two-sided geometric).
+
+    Attributes:
+        what: Purpose, for people.
+        target: Columns asked about.
+        scale: Of the noise, in counts; its standard deviation is about ``sqrt(2)`` times that.
+        l1_sensitivity: How far one unit can move the exact answer, in the L1 norm.
+    """
+
+    what: str
+    target: tuple[str, ...] = ()
+    scale: float
+    l1_sensitivity: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.scale < math.inf and 0 < self.l1_sensitivity < math.inf)
+
+    @property
+    def epsilon(self) -> float:
+        """Of the pure guarantee."""
+        return self.l1_sensitivity / self.scale
+
+    @property
+    def mu(self) -> float:
+        """What phases that plan in squared Gaussian budget count it as: ``mu^2 / 2`` of zCDP. No Gaussian-DP claim."""
+        return self.epsilon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEvent:
+    """One column of a table whose every cell was randomised on its own; neighbours differ in what one row says.
+
+    Attributes:
+        what: The mechanism, for people.
+        target: The column.
+        epsilon: Of the pure guarantee for one cell.
+    """
+
+    what: str
+    target: tuple[str, ...]
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        _require(0 < self.epsilon < math.inf)
+
+    @property
+    def mu(self) -> float:
+        """As for ``LaplaceEvent``."""
+        return self.epsilon
+
+
+Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent | LaplaceEvent | LocalEvent
 _TYPES: dict[str, type[Event]] = {
     "gaussian": GaussianEvent,
     "partition_selection": PartitionSelectionEvent,
     "subsampled_gaussian": SubsampledGaussianEvent,
     "selection": SelectionEvent,
+    "laplace": LaplaceEvent,
+    "local": LocalEvent,
 }
 
 

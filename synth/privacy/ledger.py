@@ -7,6 +7,7 @@ same rows names the same file. Where its owner set a total, a run is admitted on
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from typing import Any
 
 from synth.entity import ROW
 from synth.errors import InputError, RefusedError, SynthError
-from synth.privacy.account import Account, Total, granted, read_account
+from synth.privacy.account import LOCAL, Account, Total, granted, read_account
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import REFERENCE_DELTA, Budget, RowCount, calibration_delta, default_delta
 from synth.privacy.chain import Entry, Record, append, append_after, read_ledger
 from synth.privacy.checkpoint import Array
-from synth.privacy.events import Event, event_to_dict
+from synth.privacy.events import Event, LocalEvent, event_to_dict
 from synth.privacy.journal import StepCount
 
 
@@ -173,14 +174,40 @@ def _adjacency(unit: str) -> str:
     return f"add-or-remove-one-{unit}"
 
 
-def _granted(records: list[Record], budget: Budget, unit: str) -> Budget:
-    """``granted``, for a history of one unit only: guarantees for rows and for persons do not add up to either."""
-    if any(r["record"] == "run" and r.get("adjacency", _adjacency(ROW)) != _adjacency(unit) for r in records):
+def _granted(records: list[Record], budget: Budget, unit: str, *, pure: bool = False) -> Budget:
+    """``granted``, for a history of one unit only: guarantees for rows and for persons do not add up to either.
+
+    Runs that randomise each cell add up with those that protect one row: see ``LocalLedger``.
+    """
+    same = (_adjacency(unit), LOCAL) if unit == ROW else (_adjacency(unit),)
+    if any(r["record"] == "run" and r.get("adjacency", _adjacency(ROW)) not in same for r in records):
         raise InputError(
             f"the ledger records runs that protect another unit than one {unit}, and the two do not add up; "
             "keep a ledger for each, or fit with the same entity"
         )
-    return granted(read_account(records), budget)
+    return granted(read_account(records), budget, pure=pure)
+
+
+class LocalLedger(Ledger):
+    """Of a run that randomises every cell of a table on its own, for a pure epsilon.
+
+    Neighbours are tables with the same number of rows of which one says something else, or nothing: a blank row, which counts
+    for nothing in runs that protect one added or removed row. Such runs protect against a blank as well, at the same epsilon,
+    so both kinds add up, to a guarantee about what a row says; how many rows there are is told.
+    """
+
+    def __init__(self, epsilon: float, path: Path | None = None, *, purpose: str) -> None:
+        """See ``Ledger``; there is no delta."""
+        super().__init__(Budget(epsilon=epsilon), path, purpose=purpose)
+
+    def _admitted(self, records: list[Record], purpose: str) -> Entry:
+        _granted(records, self.budget, self.unit, pure=True)
+        return "run", {"epsilon": self.budget.epsilon, "delta": 0.0, "adjacency": LOCAL, "purpose": purpose}
+
+    def _check(self, events: tuple[Event, ...]) -> None:
+        total = math.fsum(e.epsilon if isinstance(e, LocalEvent) else math.inf for e in (*self._events, *events))
+        if not total <= self.budget.epsilon:
+            raise RefusedError(f"{events[0].what} does not fit the budget of epsilon {self.budget.epsilon:g}")
 
 
 def record_asking(path: Path, facts: dict[str, Any]) -> int:

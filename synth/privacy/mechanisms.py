@@ -7,7 +7,7 @@ same noisy answer. Nothing gets noise but here, so no process can give an answer
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import mpmath
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
 from synth.errors import AccountingError
+from synth.privacy.geometric import two_sided_geometric
 from synth.privacy.randomness import Entropy, Several, Value, bind, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
@@ -44,19 +45,41 @@ def noisy_counts(exact_counts: IntArray, *, sigma: float, entropy: Entropy) -> I
     Raises:
         AccountingError: The counts are not integers, so the argument above would not hold.
     """
+    return _with_noise(exact_counts, repr(sigma), entropy, lambda size: rounded_gaussian(size, sigma, entropy))
+
+
+def laplace_counts(exact_counts: IntArray, *, scale: float, entropy: Entropy) -> IntArray:
+    r"""Add independent Laplace noise on whole numbers (two-sided geometric) to counts.
+
+    Args:
+        exact_counts: Integers of any shape. Private.
+        scale: In counts.
+        entropy: Source of secret bytes.
+
+    Returns:
+        Noisy counts of the same shape; :math:`\Delta_1/scale`-DP.
+
+    Raises:
+        AccountingError: See ``noisy_counts``.
+    """
+    return _with_noise(exact_counts, f"laplace {scale!r}", entropy, lambda size: two_sided_geometric(size, scale, entropy))
+
+
+def _with_noise(exact_counts: IntArray, asked: str, entropy: Entropy, draw: Callable[[int], IntArray]) -> IntArray:
+    """Counts of all processes plus independent noise for each."""
     if not np.issubdtype(exact_counts.dtype, np.integer):
         raise AccountingError("counts must be integers before noise is added")
     exact_counts = exact_counts.astype(np.int64)
     if isinstance(entropy, Several):
-        whole = entropy.total(exact_counts, repr(sigma))
-        answer: IntArray = entropy.told(lambda: _noisy(whole, sigma, entropy))
+        whole = entropy.total(exact_counts, asked)
+        answer: IntArray = entropy.told(lambda: _noisy(whole, asked, entropy, draw))
         return answer
-    return _noisy(exact_counts, sigma, entropy)
+    return _noisy(exact_counts, asked, entropy, draw)
 
 
-def _noisy(exact_counts: IntArray, sigma: float, entropy: Entropy) -> IntArray:
-    bind(entropy, f"{sigma!r} {exact_counts.shape}".encode() + exact_counts.tobytes())
-    return exact_counts + rounded_gaussian(exact_counts.size, sigma, entropy).reshape(exact_counts.shape)
+def _noisy(exact_counts: IntArray, asked: str, entropy: Entropy, draw: Callable[[int], IntArray]) -> IntArray:
+    bind(entropy, f"{asked} {exact_counts.shape}".encode() + exact_counts.tobytes())
+    return exact_counts + draw(exact_counts.size).reshape(exact_counts.shape)
 
 
 def selection_threshold(sigma: float, delta: float, *, cap: int = 1, scale: int = 1) -> int:
@@ -130,7 +153,7 @@ def named_values(
 def _named(
     values: Sequence[Value], exact_counts: IntArray, sigma: float, threshold: int, entropy: Entropy
 ) -> list[tuple[Value, int]]:
-    noisy = _noisy(exact_counts, sigma, entropy)
+    noisy = _noisy(exact_counts, repr(sigma), entropy, lambda size: rounded_gaussian(size, sigma, entropy))
     if len(noisy) != len(values):
         raise AccountingError("every value has one count")
     return sorted((values[int(i)], int(noisy[i])) for i in np.flatnonzero(noisy > threshold))

@@ -13,6 +13,7 @@ import dp_accounting
 from dp_accounting import rdp
 
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.pure import PURE
 
 ORDERS = tuple(1 + 10 ** (x / 50) for x in range(-100, 251))  # 1.01 to 100,001, five percent apart
 SGD_ORDERS = tuple(float(x) for x in (*range(2, 64), 96, 128, 192, 256, 512))
@@ -24,8 +25,11 @@ def chosen(events: Sequence[Event]) -> bool:
 
 
 def rho_of(events: Sequence[Event]) -> float:
-    """The zCDP parameter of all counts and choices together; DP-SGD is not in it."""
-    counts = math.fsum(e.mu**2 / 2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent))
+    """The zCDP parameter of all counts and choices together; DP-SGD is not in it.
+
+    A pure epsilon is ``epsilon^2 / 2``-zCDP (Bun and Steinke 2016, arXiv:1605.02065, Proposition 1.4).
+    """
+    counts = math.fsum(e.mu**2 / 2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent | PURE))
     return counts + math.fsum(e.rho for e in events if isinstance(e, SelectionEvent))
 
 

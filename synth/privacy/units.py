@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth.errors import AccountingError
-from synth.privacy.mechanisms import noisy_counts
+from synth.privacy.mechanisms import laplace_counts, noisy_counts
 from synth.privacy.randomness import Entropy
 from synth.privacy.sealed import Sealed
 
@@ -99,6 +99,10 @@ class PrivacyUnits(Sealed):
         Dividing by the scale afterwards is post-processing: the noise is drawn for integers.
         """
         return noisy_counts(exact_sums, sigma=sigma * self.scale, entropy=entropy) / self.scale
+
+    def laplace(self, exact_sums: IntArray, *, scale: float, entropy: Entropy) -> FloatArray:
+        """The same with Laplace noise of ``scale`` units: a unit moves a table by at most 1 in the L1 norm as well."""
+        return laplace_counts(exact_sums, scale=scale * self.scale, entropy=entropy) / self.scale
 
 
 def exact_owners(keys: npt.NDArray[np.object_], cap: int, entropy: Entropy) -> tuple[IntArray, IntArray]:

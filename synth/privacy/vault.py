@@ -22,6 +22,8 @@ from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
 from synth.privacy.events import BURNT_TRAINING, GaussianEvent, SelectionEvent
+from synth.privacy.geometric import geometric_std
+from synth.privacy.laplace import laplace_tables
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
@@ -164,6 +166,19 @@ class PrivateTable(Sealed):
     ) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""
         return self.noisy_marginals(subsets, share=self._rest(), weights=weights)
+
+    def noisy_laplace_tables(self, subsets: Sequence[tuple[str, ...]], *, scale: float | None = None) -> list[Measurement]:
+        """Tables with Laplace noise on whole numbers of one scale; by default as small as all that is left allows."""
+        budget, delta = self.ledger.budget, self.ledger.working_delta
+        events = laplace_tables(self.ledger.events, subsets, epsilon=budget.epsilon, delta=delta, scale=scale)
+
+        def draw() -> list[FloatArray]:
+            tables = zip(self._exact_tables(subsets), events, strict=True)
+            return [self.__units.laplace(table, scale=e.scale, entropy=self.__entropy) for table, e in tables]
+
+        found = self.ledger.ask(*events, draw=draw, about=self._about())
+        sd = np.asarray(geometric_std(events[0].scale))
+        return [Measurement(names=tuple(n), counts=c, sigma=sd) for n, c in zip(subsets, found, strict=True)]
 
     def burn_training(self) -> None:
         """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""

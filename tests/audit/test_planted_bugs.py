@@ -78,6 +78,12 @@ def _(patch):
     less_noise(patch, 0.5)
 
 
+@bug("Laplace noise halved", "laplace tables")
+def _(patch):
+    real = mechanisms.two_sided_geometric
+    patch.setattr(mechanisms, "two_sided_geometric", lambda size, scale, entropy: real(size, scale / 2, entropy))
+
+
 @bug("noise missing after the first step", "gradients")
 def _(patch):
     real, calls = dpsgd.noisy_gradient_sum, []

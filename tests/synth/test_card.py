@@ -77,3 +77,11 @@ def test_choices_are_gathered_with_their_epsilon(release):
     found = spending(receipt)[-1]
     assert (found["what"], found["mechanism"], found["times"]) == ("choice of a table", "exponential mechanism", 2)
     assert (found["noise"], found["share"]) == ("epsilon 0.125 each", 0.0)
+
+
+def test_laplace_noise_is_told(frame):
+    found = fit(frame[["town"]], epsilon=3.0, model="independent", seed=0, options={"mechanism": "laplace"})
+    (row,) = [row for row in spending(found.receipt) if row["what"] == "table with Laplace noise"]
+    assert row["mechanism"] == "Laplace noise on whole numbers"
+    assert row["noise"].startswith("scale ")
+    assert "Laplace noise" in card_html(found.receipt, found.schema)

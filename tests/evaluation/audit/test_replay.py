@@ -7,7 +7,7 @@ from evaluation.audit.replay import doors_of, events_of, replay_of, replayed
 from evaluation.audit.sightings import is_contradicted, judge
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, LaplaceEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
 from synth.receipt import write_receipt
 
@@ -18,6 +18,7 @@ COUNTS = (
     GaussianEvent(what="products of signs", sigma=40.0, l2_sensitivity=8.0),
     PartitionSelectionEvent(what="category domain", target=("b",), sigma=20.0, threshold=100, delta=1e-8),
 )
+LAPLACE = (COUNTS[0], *(LaplaceEvent(what="table with Laplace noise", target=(c,), scale=4.0) for c in "abc"))
 SGD = SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.5, sample_rate=0.1, steps=30)
 
 
@@ -44,11 +45,12 @@ def test_doors_follow_from_what_ran():
     assert {"row count", "histogram", "missing", "products", "categories", "sampling"} <= set(found)
     assert "bounds" not in found
     assert "sampling" not in doors_of(receipt(*COUNTS))
+    assert doors_of(receipt(*LAPLACE)) == ("row count", "laplace tables")
     assert "choices" in doors_of(receipt(SelectionEvent(what="choice of a table", epsilon=0.1)))
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("events", [COUNTS, (*COUNTS, SGD), (SGD,)], ids=["counts", "both", "training"])
+@pytest.mark.parametrize("events", [COUNTS, (*COUNTS, SGD), (SGD,), LAPLACE], ids=["counts", "both", "training", "laplace"])
 def test_a_release_keeps_its_claim_and_the_attack_reaches_half_of_it(events):
     """False alarm below 1e-6; the bound at 95 % is above half of the claim."""
     calls = []

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from evaluation.audit.scores import gaussian_score, preset_thresholds, sgd_scores, simulated_scores
+from evaluation.audit.scores import gaussian_score, laplace_score, preset_thresholds, sgd_scores, simulated_scores
 from synth.errors import AccountingError
-from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, LaplaceEvent, SelectionEvent, SubsampledGaussianEvent
 
 
 def test_scores_are_log_ratios_of_densities():
@@ -35,3 +35,11 @@ def test_thresholds_cover_rare_alarms_and_rare_misses():
     assert np.all(np.diff(found) >= 0)
     assert (outside > found[-1]).mean() < 0.005
     assert (inside <= found[0]).mean() < 0.005
+
+
+def test_laplace_noise_tells_one_of_two_things():
+    assert laplace_score(np.array([-3.0, 0.0, 1.0, 5.0]), 0.5) == pytest.approx([-0.5, -0.5, 0.5, 0.5])
+    inside, outside = simulated_scores((LaplaceEvent(what="x", scale=1.0),))
+    assert set(np.unique(inside)) == set(np.unique(outside)) == {-1.0, 1.0}
+    share = 1 / (1 + np.exp(-1.0))  # six standard errors of 4,000 draws
+    assert ((inside > 0).mean(), (outside < 0).mean()) == pytest.approx((share, share), abs=0.042)

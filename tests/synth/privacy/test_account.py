@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from synth.errors import AccountingError, InputError, RefusedError
-from synth.privacy import account
+from synth.privacy import composed
 from synth.privacy.account import read_account, rounded_down
 from synth.privacy.accounting import epsilon_of, gaussian_epsilon, gaussian_mu
 from synth.privacy.budget import Budget, counted_rows, declared_rows
@@ -239,7 +239,7 @@ def test_a_figure_that_is_none_gives_no_guarantee(tmp_path, monkeypatch):
             return math.nan
 
     run_of(tmp_path / "l", outcome=None)
-    monkeypatch.setattr(account, "_past", lambda events, grants: Lost())
+    monkeypatch.setattr(composed, "_past", lambda events, grants: Lost())
     with pytest.raises(AccountingError, match="no figure"):
         read(tmp_path / "l").spent(1e-5)
 

@@ -13,7 +13,6 @@ from synth.privacy import accounting
 from synth.privacy.accounting import (
     COARSE,
     calibrate_noise,
-    cross_check,
     epsilon_of,
     gaussian_delta,
     gaussian_epsilon,
@@ -24,6 +23,7 @@ from synth.privacy.accounting import (
     selection_delta,
     total_mu,
 )
+from synth.privacy.crosscheck import cross_check
 from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
 
 
@@ -160,21 +160,6 @@ def test_calibration_gains_what_the_fine_grid_leaves(monkeypatch):
     assert 1.0 <= event.noise_multiplier < 1.005
 
 
-def test_cross_check_of_counts_alone_is_the_closed_form():
-    assert set(cross_check(counts(5, 5), 1e-6).values()) == {epsilon_of(counts(5, 5), 1e-6)}
-
-
-@pytest.mark.parametrize(("name", "value"), [("PRV", 1.0), ("PRV", 3.0), ("PRV", float("nan")), ("RDP", 1.0)])
-def test_cross_check_gives_no_guarantee_when_an_accountant_disagrees(name, value, monkeypatch):
-    import opacus.accountants as accountants
-
-    event = sgd(noise=2.0, rate=0.06, steps=200)
-    assert 1.5 < cross_check([event], 1e-6)["pld"] < 2.5
-    monkeypatch.setattr(getattr(accountants, f"{name}Accountant"), "get_epsilon", lambda self, delta, **_: value)
-    with pytest.raises(AccountingError, match="disagree"):
-        cross_check([event], 1e-6)
-
-
 def test_replacing_costs_more_than_adding_and_at_most_two_rows():
     events = [*counts(20, 20), selection(1e-8, 50)]
     assert epsilon_of(events, 1e-6) < replace_one_epsilon(events, 1e-6) <= group_epsilon(events, 1e-6, 2) * (1 + 1e-9)
@@ -219,18 +204,6 @@ def test_a_group_that_shares_a_new_value_passes_the_threshold_together():
     assert math.isinf(accounting.group_epsilon([event], 1e-6, 5))
 
 
-def test_a_failing_accountant_refuses(monkeypatch):
-    from opacus.accountants import PRVAccountant
-
-    def fail(*_, **__):
-        raise ValueError("no")
-
-    monkeypatch.setattr(PRVAccountant, "get_epsilon", fail)
-    event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
-    with pytest.raises(AccountingError, match="PRV accountant failed"):
-        accounting.cross_check([event], 1e-6)
-
-
 def test_no_figure_is_no_guarantee(monkeypatch):
     monkeypatch.setattr(accounting, "_whole_epsilon", lambda *_: float("nan"))
     event = SubsampledGaussianEvent(what="s", noise_multiplier=2.0, sample_rate=0.1, steps=3)
@@ -258,19 +231,6 @@ def test_choices_of_groups_grow_with_the_rows():
     mixed = [*events, sgd(steps=5)]
     assert epsilon_of(mixed, 1e-6) < math.inf
     assert replace_one_epsilon(mixed, 1e-6) == group_epsilon(mixed, 1e-6, 2) == math.inf
-
-
-@pytest.mark.parametrize("extra", [[], [sgd(noise=2.0, rate=0.05, steps=20)]])
-def test_cross_check_of_choices_is_opacus_reading_of_the_same_curve(extra, monkeypatch):
-    from opacus.accountants.analysis import rdp
-
-    events = [*counts(10), selection(), choice(), *extra]
-    found = cross_check(events, 1e-6)
-    assert found["rdp"] == epsilon_of(events, 1e-6)
-    assert found["rdp (opacus)"] == pytest.approx(found["rdp"], rel=1e-3)
-    monkeypatch.setattr(rdp, "get_privacy_spent", lambda **_: (float("nan"), 2.0))
-    with pytest.raises(AccountingError, match="disagree"):
-        cross_check(events, 1e-6)
 
 
 @pytest.mark.parametrize("epsilon", [0.05, 1.0, 20.0])

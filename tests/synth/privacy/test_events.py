@@ -7,6 +7,8 @@ import pytest
 from synth.errors import AccountingError
 from synth.privacy.events import (
     GaussianEvent,
+    LaplaceEvent,
+    LocalEvent,
     PartitionSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
@@ -20,6 +22,8 @@ EVENTS = (
     PartitionSelectionEvent(what="domain", target=("a",), sigma=2.0, threshold=9, delta=1e-8),
     SubsampledGaussianEvent(what="DP-SGD", noise_multiplier=1.0, sample_rate=0.1, steps=10),
     SelectionEvent(what="choice", target=("a",), epsilon=0.2),
+    LaplaceEvent(what="table", target=("a",), scale=4.0, l1_sensitivity=2.0),
+    LocalEvent(what="randomised", target=("a",), epsilon=0.2),
 )
 
 
@@ -36,6 +40,15 @@ def test_a_choice_counts_as_an_eighth_of_its_squared_epsilon():
     event = SelectionEvent(what="choice", epsilon=0.4)
     assert event.rho == pytest.approx(0.02)
     assert event.mu**2 / 2 == pytest.approx(event.rho)
+
+
+def test_pure_events_have_an_epsilon():
+    assert (EVENTS[5].epsilon, EVENTS[6].epsilon) == (0.5, 0.2)
+    for bad in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(AccountingError):
+            LocalEvent(what="x", target=("a",), epsilon=bad)
+        with pytest.raises(AccountingError):
+            LaplaceEvent(what="x", scale=bad)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synth.errors import InputError, RefusedError
+from synth.privacy.account import read_account
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, counted_rows, declared_rows, default_delta
-from synth.privacy.chain import GENESIS, read_ledger
-from synth.privacy.events import GaussianEvent, PartitionSelectionEvent, event_from_dict
-from synth.privacy.ledger import Ledger, record_asking
+from synth.privacy.chain import GENESIS, append, read_ledger
+from synth.privacy.events import GaussianEvent, LocalEvent, PartitionSelectionEvent, event_from_dict, event_to_dict
+from synth.privacy.ledger import Ledger, LocalLedger, record_asking, set_total
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
 EVENT = GaussianEvent(what="count", target=("a",), sigma=40.0)
@@ -213,3 +214,72 @@ def test_a_run_says_what_it_is_for(tmp_path):
     Ledger(BUDGET, tmp_path / "l")
     Ledger(BUDGET, tmp_path / "l", purpose="report")
     assert [record["purpose"] for record in read_ledger(tmp_path / "l")] == ["fit", "report"]
+
+
+CELLS = LocalEvent(what="randomised", target=("a",), epsilon=0.5)
+
+
+def local_run(path, epsilon=1.0, outcome="done", events=(CELLS, CELLS)):
+    book = LocalLedger(epsilon, path, purpose="randomize")
+    book.charge(*events)
+    if outcome is not None:
+        book.close(outcome)
+    return book
+
+
+def test_a_local_run_has_no_delta_and_counts_by_its_events(tmp_path):
+    path = tmp_path / "l"
+    local_run(path)
+    (found,) = read_account(read_ledger(path)).runs
+    assert (found.epsilon, found.delta, found.exact, found.purpose) == (1.0, 0.0, True, "randomize")
+    assert read_account(read_ledger(path)).spent(1e-9) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_local_run_that_died_counts_as_its_grant(tmp_path):
+    path = tmp_path / "l"
+    local_run(path, outcome=None, events=(CELLS,))
+    (found,) = read_account(read_ledger(path)).runs
+    assert not found.exact
+    assert read_account(read_ledger(path)).spent(1e-9) == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_local_run_charges_local_events_up_to_its_epsilon_and_no_others(tmp_path):
+    book = local_run(tmp_path / "l", outcome=None)
+    for event in (CELLS, EVENT):
+        with pytest.raises(RefusedError, match="does not fit"):
+            book.charge(event)
+    assert book.events == (CELLS, CELLS)
+
+
+def test_local_runs_and_runs_that_protect_a_row_share_a_total(tmp_path):
+    path = tmp_path / "l"
+    set_total(path, epsilon=2.0, delta=1e-5)
+    local_run(path)
+    with pytest.raises(RefusedError, match=r"at most epsilon = 0.999 is left"):
+        local_run(path, epsilon=1.5)
+    run_of(path)
+    with pytest.raises(RefusedError, match="does not fit the total"):
+        local_run(path, epsilon=1.0)
+
+
+def test_local_runs_do_not_share_a_ledger_with_runs_that_protect_persons(tmp_path):
+    Ledger(BUDGET, tmp_path / "l", unit="patient")
+    with pytest.raises(InputError, match="another unit"):
+        local_run(tmp_path / "l")
+    local_run(tmp_path / "m")
+    with pytest.raises(InputError, match="another unit"):
+        Ledger(BUDGET, tmp_path / "m", unit="patient")
+
+
+def test_no_other_run_goes_without_a_delta(tmp_path):
+    append(tmp_path / "l", "r", [("run", {"epsilon": 1.0, "delta": 0.0})])
+    with pytest.raises(InputError, match="no possible figures"):
+        read_account(read_ledger(tmp_path / "l"))
+
+
+def test_endless_local_charges_of_a_forged_ledger_count_as_their_grant(tmp_path):
+    path = tmp_path / "l"
+    facts = {"epsilon": 1.0, "delta": 0.0, "adjacency": "blank-one-row", "purpose": "x"}
+    many = event_to_dict(LocalEvent(what="x", target=("a",), epsilon=1e9))
+    append(path, "r", [("run", facts), ("event", many), ("end", {"outcome": "done"})])
+    assert not read_account(read_ledger(path)).runs[0].exact
