@@ -24,6 +24,7 @@ from synth.privacy.events import (
     Event,
     GaussianEvent,
     LaplaceEvent,
+    LocalEvent,
     PartitionSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
@@ -74,7 +75,7 @@ def replay_of(receipt: Receipt) -> Replay:
     for event in events_of(receipt):
         if isinstance(event, SubsampledGaussianEvent):
             training.append(event)
-        elif isinstance(event, SelectionEvent) or BURNT in event.what:
+        elif isinstance(event, SelectionEvent | LocalEvent) or BURNT in event.what:
             rest.append(event)
         else:
             counts.append(event)
