@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from synth.entity import completed, unit_of
+from synth.entity import completed, learnt_schema, unit_of
 from synth.errors import InputError
 from synth.fewer_columns import CHOSEN, Purpose, aimed, check_purpose, fewer_columns, purpose_of, without
 from synth.models.base import Run
+from synth.models.measured.protect import check_protection
 from synth.models.measured.workload import too_many
 from synth.notebook import notebook_progress
 from synth.privacy.budget import Budget
@@ -30,7 +32,7 @@ from synth.progress import Progress, Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import ReadOptions
 from synth.receipt import FRESH, KEYED, write_receipt
-from synth.registry import DEFAULT, make_synthesizer, require_installed
+from synth.registry import DEFAULT, PROTECTED, make_synthesizer, protecting, require_installed
 from synth.release import Release, load
 from synth.schema import Schema, schema_to_dict
 from synth.schema_toml import read_schema_toml
@@ -64,6 +66,7 @@ def fit(
     public: Any = None,
     purpose: str | None = None,
     max_columns: int | None = None,
+    protect_groups: Sequence[str] = (),
     ledger: str | Path | None = None,
     noise_key: str | Path | None = None,
     checkpoint: str | Path | None = None,
@@ -99,6 +102,8 @@ def fit(
         purpose: Column that the release is for; the schema's target by default, in whose place it is put.
         max_columns: How many columns are kept, those that tell most about ``purpose``: a paid choice, see
             ``synth.fewer_columns``. All by default.
+        protect_groups: Columns whose small groups count more (``hybrid`` and ``marginal``): a share of the budget (the option
+            ``protected_share``, 0.15) goes to tables with them, which everything else lacks.
         ledger: File that every charge is written to before it runs; ``None`` keeps it in memory. It stands for the data set:
             where ``synth budget set`` put a total in it, a run that does not fit beside all others is refused, and delta
             defaults to a tenth of the total's.
@@ -125,12 +130,14 @@ def fit(
     """
     progress = progress or notebook_progress() or Silent()
     budget = Budget(epsilon=float(epsilon), delta=delta)
-    synthesizer = make_synthesizer(model, options)
+    synthesizer = make_synthesizer(model, protecting(model, options, protect_groups))
     require_installed(model)
     declared = schema if isinstance(schema, Schema | None) else read_schema(schema)
-    fewer = purpose_of(purpose, max_columns, declared)
     if purpose is not None and declared is not None:
         declared = aimed(declared, purpose)
+    if declared is not None:
+        _check_groups(synthesizer, declared)
+    fewer = purpose_of(purpose, max_columns, declared, getattr(synthesizer, PROTECTED, ()))
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
     beside = None if public is None else load_public(public, replace(options_read, sql=None, sheet=None))
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
@@ -195,6 +202,7 @@ def learn(
         purpose: What columns are chosen for, where not all are kept.
     """
     rows = held.pop()
+    _check_groups(synthesizer, rows.schema)
     book, known, persons = rows.ledger, rows.whole, rows.persons
     table, codec = prepare(rows, run.progress)
     warnings = [] if public is None else set_beside(rows, table, codec, public)
@@ -221,6 +229,10 @@ def learn(
     filled = dataclasses.asdict(synthesizer)
     given = None if persons is None else completed(persons, codec.schema)
     return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
+
+
+def _check_groups(synthesizer: Any, schema: Schema) -> None:
+    check_protection(getattr(synthesizer, PROTECTED, ()), learnt_schema(schema).only_modelled().names, schema.target)
 
 
 def _workers(secret: bytes | None, schema: Schema | None) -> Workers | None:

@@ -21,6 +21,7 @@ class FitConfig:
         public: Table of public rows of the same columns.
         purpose: Column that the release is for.
         max_columns: How many columns are kept for it.
+        protect_groups: Columns whose small groups have tables of their own.
         epsilon: The whole budget.
         delta: See ``synth.api.fit``.
         model: Synthesizer.
@@ -41,6 +42,7 @@ class FitConfig:
     public: str | None = None
     purpose: str | None = None
     max_columns: int | None = None
+    protect_groups: tuple[str, ...] = ()
     epsilon: float | None = None
     delta: float | None = None
     model: str | None = None
@@ -67,6 +69,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "max_columns": (int,),
     "options": (dict,),
+    "protect_groups": (list,),
 }
 
 
@@ -89,6 +92,10 @@ def read_config(path: Path) -> FitConfig:
         wanted = _TYPES.get(key, (str,))
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise InputError(f"{path.name}: {key!r} must be {' or '.join(t.__name__ for t in wanted)}")
+    if "protect_groups" in facts:
+        if not all(isinstance(name, str) for name in facts["protect_groups"]):
+            raise InputError(f"{path.name}: 'protect_groups' must be a list of names of columns")
+        facts["protect_groups"] = tuple(facts["protect_groups"])
     return FitConfig(**facts)
 
 

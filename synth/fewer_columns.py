@@ -43,23 +43,26 @@ class Purpose:
     Attributes:
         target: Column that people will predict, or ask about.
         most: Columns that are kept, the target among them; columns that are made anew or follow from others do not count.
+        kept: Columns that stay in any case, as learnt: those whose small groups are protected.
     """
 
     target: str
     most: int
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.most < 2:
             raise InputError(f"max_columns must be at least 2, the purpose's column among them, not {self.most}")
 
 
-def purpose_of(target: str | None, most: int | None, declared: Schema | None) -> Purpose | None:
+def purpose_of(target: str | None, most: int | None, declared: Schema | None, kept: tuple[str, ...] = ()) -> Purpose | None:
     """What was asked for, checked against the declared schema as far as there is one.
 
     Args:
         target: The purpose's column; by default the schema's target.
         most: Columns to keep; ``None`` keeps all.
         declared: The schema.
+        kept: See ``Purpose``.
 
     Raises:
         InputError: No purpose is named, or there are columns that must stay and exceed ``most``.
@@ -69,7 +72,7 @@ def purpose_of(target: str | None, most: int | None, declared: Schema | None) ->
     target = target if target is not None or declared is None else declared.target
     if target is None:
         raise InputError("to choose columns, say what they are for: --purpose COLUMN, or a target in the schema")
-    found = Purpose(target=target, most=most)
+    found = Purpose(target=target, most=most, kept=kept)
     if declared is not None:
         check_purpose(found, declared)
     return found
@@ -95,11 +98,11 @@ def check_purpose(purpose: Purpose, schema: Schema) -> None:
     learnt = learnt_schema(aimed(schema, purpose.target)).only_modelled()
     if learnt.target is None:
         raise InputError(f"the purpose {purpose.target!r} is not learnt as a column of its own; name another one")
-    kept = bound(schema, learnt.target)
+    kept = bound(schema, learnt.target) | set(purpose.kept)
     if len(kept) > purpose.most:
         raise InputError(
             f"max_columns = {purpose.most} is too few: {len(kept)} columns have to stay (the purpose, those that "
-            "constraints join, and the number of rows per person where there are persons)"
+            "constraints join or protect_groups names, and the number of rows per person where there are persons)"
         )
 
 
@@ -135,7 +138,7 @@ def fewer_columns(
     """
     domain, target = table.domain, str(table.domain.target)
     given = persons if persons is not None else codec.schema
-    kept = bound(given, target)
+    kept = bound(given, target) | set(purpose.kept)
     free = [name for name in domain.names if name not in kept]
     room = max(purpose.most - len(kept), 0)
     if len(free) <= room:

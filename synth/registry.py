@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import typing
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,6 +28,7 @@ SYNTHESIZERS = MappingProxyType(
 )
 NEEDS = MappingProxyType({"aim": "mbi", "mst": "mbi"})  # module that fitting needs; the extra has the same name
 DEFAULT = "hybrid"
+PROTECTED = "protect_groups"  # option with the columns whose small groups are protected
 
 
 def synthesizer_class(name: str) -> type[Any]:
@@ -74,7 +76,27 @@ def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthe
     return cast("Synthesizer", cls(**parsed))
 
 
+def protecting(model: str, options: dict[str, Any] | None, columns: Sequence[str]) -> dict[str, Any]:
+    """Options with columns whose small groups are protected, if any.
+
+    Raises:
+        InputError: The model does not know how.
+    """
+    given = dict(options or {})
+    if isinstance(columns, str):
+        columns = [columns]
+    if columns:
+        if PROTECTED not in {f.name for f in dataclasses.fields(synthesizer_class(model))}:
+            raise InputError(f"model {model!r} does not protect small groups; hybrid and marginal do")
+        if PROTECTED in given:
+            raise InputError(f"{PROTECTED} is given twice")
+        given[PROTECTED] = tuple(columns)
+    return given
+
+
 def _parse(value: Any, hint: Any, where: str) -> Any:
+    if typing.get_origin(hint) is tuple:
+        return _texts(value, where)
     kinds = typing.get_args(hint) or (hint,)
     kind = next(k for k in kinds if k is not type(None))
     if value is None or (isinstance(value, str) and value.lower() in ("none", "auto")):
@@ -93,3 +115,12 @@ def _parse(value: Any, hint: Any, where: str) -> Any:
         return kind(value)
     except (ValueError, KeyError, TypeError, OverflowError):
         raise InputError(f"{where} must be of type {kind.__name__}, not {value!r}") from None
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    """Names from a list or a text with commas, each once."""
+    names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    listed = isinstance(names, list | tuple) and all(isinstance(name, str) and name for name in names)
+    if not listed or len(set(names)) < len(names):
+        raise InputError(f"{where} must be names with commas between them, each once, not {value!r}")
+    return tuple(names)

@@ -33,6 +33,7 @@ def fit_config(
         public=config.public,
         purpose=config.purpose,
         max_columns=config.max_columns,
+        protect_groups=config.protect_groups,
         ledger=ledger,
         noise_key=config.noise_key,
         checkpoint=checkpoint,

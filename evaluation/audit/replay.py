@@ -92,6 +92,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "histogram": "histogram", "single values": "single numbers", "category domain": "categories",
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
         "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
+        "table of protected groups": "pairs",
     }  # fmt: skip
     events = events_of(receipt)
     found = [known[e.what] for e in events if e.what in known]

@@ -85,6 +85,9 @@ def fit(
     max_columns: Annotated[
         int | None, typer.Option("--max-columns", help="Keep so many columns, those that tell most about --purpose: paid for.")
     ] = None,
+    protect_groups: Annotated[
+        str | None, typer.Option("--protect-groups", help="Columns whose small groups get tables of their own: race,sex.")
+    ] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Where the model goes (default model.synth).")] = None,
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
@@ -132,6 +135,7 @@ def fit(
     said = base.overridden(
         data=data, epsilon=epsilon, schema=schema, public=public, purpose=purpose, max_columns=max_columns, output=output,
         delta=delta, model=model, seed=seed, ledger=ledger, noise_key=noise_key, delimiter=delimiter, encoding=encoding,
+        protect_groups=None if protect_groups is None else tuple(name.strip() for name in protect_groups.split(",")),
         quote=quote, sql=sql, sheet=sheet,
         options=parse_assignments(assignments or []),
     )  # fmt: skip

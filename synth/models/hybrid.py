@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from synth.errors import ArtifactError, RefusedError
+from synth.errors import ArtifactError, InputError, RefusedError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
+from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
 from synth.models.measured.stage import (
     Learnt,
     coarse_domain,
@@ -34,6 +35,7 @@ from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 
+MOST_TABLES = 0.7  # of the budget, for tables of pairs and of protected groups
 REFERENCE_NOISE = 7.5e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
 
 
@@ -53,6 +55,8 @@ class Hybrid:
         smooth_basis: Whether ordered columns pass through scaled cosines.
         target_products: Whether the target sees products of pairs of columns.
         rake: Whether drawn rows are weighed by the noisy answers.
+        protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
+        protected_share: Part of the Gaussian budget for these; it is missing in training.
     """
 
     table_share: float = TABLE_SHARE
@@ -64,24 +68,30 @@ class Hybrid:
     smooth_basis: bool = True
     target_products: bool = True
     rake: bool = True
+    protect_groups: tuple[str, ...] = ()
+    protected_share: float = SHARE
 
     def __post_init__(self) -> None:
         require_within(
             self,
             {
-                "table_share": (0.05, 0.7),
+                "table_share": (0.05, MOST_TABLES),
                 "steps": (1, 1_000_000),
                 "batch_size": (1, 1e9),
                 "learning_rate": (1e-6, 1e3),
                 "max_grad_norm": (1e-6, 1e6),
+                "protected_share": (LEAST_SHARE, MOST_SHARE),
             },
         )
+        if self._protection.reserved and self.table_share + self.protected_share > MOST_TABLES:
+            raise InputError(f"table_share and protected_share together may take at most {MOST_TABLES:g} of the budget")
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Measure, fit the mixture, pre-train on its rows, train with what is left, rake."""
         public = torch_generator(np.random.default_rng(run.seed))
         training = self.trains(data.rows, data.ledger.budget.epsilon, data.ledger.working_delta, len(data.domain.names))
-        learnt = measure(data, run, share=self.table_share if training else None, source=public)
+        share = self.table_share if training else None
+        learnt = measure(data, run, share=share, source=public, protection=self._protection)
         if isinstance(learnt, Fitted):
             return learnt
         domain = learnt.groups.domain
@@ -105,7 +115,12 @@ class Hybrid:
 
     def trains(self, rows: RowCount, epsilon: float, delta: float, columns: int) -> bool:
         """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
-        return self.private_training and trains(rows, epsilon, delta, columns, table_share=self.table_share)
+        taken = self.table_share + self._protection.reserved
+        return self.private_training and trains(rows, epsilon, delta, columns, table_share=taken)
+
+    @property
+    def _protection(self) -> Protection:
+        return Protection(names=self.protect_groups, share=self.protected_share)
 
     def _scores(self, learnt: Learnt) -> Tensor | None:
         domain = learnt.groups.domain

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from synth.models.base import Fitted, Run
+from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
 from synth.models.measured.mixture import Mixture
+from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
 from synth.models.measured.stage import (
     coarse_domain,
     conditioned_rows,
@@ -29,11 +30,24 @@ from synth.table import Domain, EncodedTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marginal:
-    """Noisy tables of all pairs of columns (with a class target's classes), as a low-rank mixture, raked."""
+    """Noisy tables of all pairs of columns (with a class target's classes), as a low-rank mixture, raked.
+
+    Attributes:
+        protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
+        protected_share: Part of the Gaussian budget for these.
+    """
+
+    protect_groups: tuple[str, ...] = ()
+    protected_share: float = SHARE
+
+    def __post_init__(self) -> None:
+        require_within(self, {"protected_share": (LEAST_SHARE, MOST_SHARE)})
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Spend all that is left on tables."""
-        learnt = measure(data, run, share=None, source=torch_generator(np.random.default_rng(run.seed)))
+        protection = Protection(names=self.protect_groups, share=self.protected_share)
+        source = torch_generator(np.random.default_rng(run.seed))
+        learnt = measure(data, run, share=None, source=source, protection=protection)
         if isinstance(learnt, Fitted):
             return learnt
         run.progress.phase("raking")

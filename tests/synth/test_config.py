@@ -36,6 +36,16 @@ def test_a_file_says_what_flags_say(tmp_path):
     )  # fmt: skip
 
 
+def test_protected_columns_are_a_list_of_names(tmp_path):
+    place = tmp_path / "run.toml"
+    place.write_text('protect_groups = ["race", "sex"]', encoding="utf-8")
+    assert read_config(place).protect_groups == ("race", "sex")
+    for wrong in ('"race"', "[1]"):
+        place.write_text(f"protect_groups = {wrong}", encoding="utf-8")
+        with pytest.raises(InputError, match="protect_groups"):
+            read_config(place)
+
+
 def test_an_empty_file_says_nothing(tmp_path):
     (tmp_path / "run.toml").write_text("")
     assert read_config(tmp_path / "run.toml") == FitConfig()

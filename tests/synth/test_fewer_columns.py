@@ -230,3 +230,12 @@ def test_an_interrupted_fit_goes_on_with_the_same_columns_and_no_others(tmp_path
     release = synth.fit(table(), **asked, **kept, resume=True)
     assert tuple(c.column.name for c in release.codec.columns) == seen[0]
     assert len([e for e in release.receipt.events if e["what"] == AIM]) == 11
+
+
+def test_protected_columns_stay():
+    asked = {"epsilon": 3.0, "schema": schema_of(), "model": "marginal", "max_columns": 3, "protect_groups": ["n4"]}
+    release = synth.fit(table(), **asked)
+    assert "n4" in release.schema.names
+    assert len(release.schema.names) == 4
+    with pytest.raises(InputError, match="too few: 3 columns"):
+        purpose_of("y", 2, schema_of(), ("n4", "n5"))

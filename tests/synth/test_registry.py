@@ -7,7 +7,7 @@ import pytest
 from synth import registry
 from synth.errors import InputError
 from synth.models.independent import Independent
-from synth.registry import NEEDS, SYNTHESIZERS, make_synthesizer, require_installed, synthesizer_class
+from synth.registry import NEEDS, SYNTHESIZERS, make_synthesizer, protecting, require_installed, synthesizer_class
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class Toy:
     rate: "float | None" = None
     deep: "bool" = False
     name: "str" = "x"
+    protect_groups: "tuple[str, ...]" = ()
 
 
 def test_known_names():
@@ -38,6 +39,9 @@ def test_known_names():
         ("deep", "True", True),
         ("deep", False, False),
         ("name", "y", "y"),
+        ("protect_groups", "a, b", ("a", "b")),
+        ("protect_groups", ["a"], ("a",)),
+        ("protect_groups", (), ()),
     ],
 )
 def test_texts_become_the_fields_type(key, value, parsed, monkeypatch):
@@ -56,6 +60,10 @@ def test_texts_become_the_fields_type(key, value, parsed, monkeypatch):
         ("rate", True),
         ("rate", []),
         ("deep", "maybe"),
+        ("protect_groups", "a,,b"),
+        ("protect_groups", ["a", "a"]),
+        ("protect_groups", 1),
+        ("protect_groups", [1]),
         ("y", 1),
     ],
 )
@@ -63,6 +71,17 @@ def test_values_of_another_type_are_refused(key, value, monkeypatch):
     monkeypatch.setattr(registry, "synthesizer_class", lambda name: Toy)
     with pytest.raises(InputError, match=key):
         make_synthesizer("toy", {key: value})
+
+
+def test_protected_columns_become_an_option_of_models_that_have_it(monkeypatch):
+    assert protecting("independent", {"x": 1}, ()) == {"x": 1}
+    with pytest.raises(InputError, match="'independent' does not protect small groups; hybrid and marginal do"):
+        protecting("independent", None, ["race"])
+    monkeypatch.setattr(registry, "synthesizer_class", lambda name: Toy)
+    assert protecting("toy", {"steps": 2}, ["race", "sex"]) == {"steps": 2, "protect_groups": ("race", "sex")}
+    assert protecting("toy", None, "race") == {"protect_groups": ("race",)}
+    with pytest.raises(InputError, match="twice"):
+        protecting("toy", {"protect_groups": "race"}, ["sex"])
 
 
 def test_an_extra_that_is_missing_is_named_and_other_models_do_without(monkeypatch):

@@ -33,6 +33,7 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
         public="p.csv",
         purpose="y",
         max_columns=3,
+        protect_groups=("race",),
         quote="'",
         sql="select",
         sheet="first",
@@ -41,6 +42,7 @@ def test_everything_that_is_said_reaches_fit(asked, tmp_path):
     assert asked == {
         "data": "a.csv", "epsilon": 1.0, "delta": 1e-6, "schema": "s", "model": "dpgan", "options": {"steps": 1}, "seed": 0,
         "ledger": tmp_path, "noise_key": "k", "progress": progress, "delimiter": ";", "encoding": "x",
+        "protect_groups": ("race",),
         "public": "p.csv", "quote": "'", "sql": "select", "sheet": "first", "checkpoint": tmp_path / "c", "resume": True,
         "purpose": "y", "max_columns": 3,
     }  # fmt: skip

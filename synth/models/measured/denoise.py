@@ -57,7 +57,12 @@ class _Effect:
 
 
 def denoise(
-    tables: Sequence[Table], ones: Sequence[Table], domain: Domain, split: int, public: EncodedTable | None = None
+    tables: Sequence[Table],
+    ones: Sequence[Table],
+    domain: Domain,
+    split: int,
+    public: EncodedTable | None = None,
+    profiles: Sequence[Table] = (),
 ) -> list[Table]:
     """Posterior means of tables of two columns, or of two and the split column.
 
@@ -68,6 +73,7 @@ def denoise(
         split: Position of the class target that is last in all tables, or -1.
         public: Public rows on the same groups. What links two columns there, carried over to private margins, is a second
             sight of the link; how alike the two are is learnt with the sizes.
+        profiles: Further noisy tables of a column and the split column.
 
     Returns:
         Tables with the same columns.
@@ -76,7 +82,7 @@ def denoise(
     in_order = domain.in_order or (0,) * len(domain.sizes)
     kernels = [_kernel(np.maximum(p, LEAST_SHARE), n) for p, n in zip(coarse, in_order, strict=True)]
     classes = coarse[split] if split >= 0 else np.ones(1)
-    within = _margins(tables, coarse, kernels, split)
+    within = _margins(tables, coarse, kernels, split, profiles)
     modes = np.linalg.qr(np.column_stack([classes, np.eye(len(classes))[:, 1:]]))[0]
     nulls = [_null(within[t.columns[0]], within[t.columns[1]], classes) for t in tables]
     options = ALONE if public is None else BESIDE
@@ -136,7 +142,11 @@ def pooled(tables: Sequence[Table], ones: Sequence[Table]) -> list[FloatArray]:
 
 
 def _margins(
-    tables: Sequence[Table], coarse: Sequence[FloatArray], kernels: list[tuple[FloatArray, FloatArray]], split: int
+    tables: Sequence[Table],
+    coarse: Sequence[FloatArray],
+    kernels: list[tuple[FloatArray, FloatArray]],
+    split: int,
+    profiles: Sequence[Table],
 ) -> list[FloatArray]:
     """Every column against the split column, pooled over all tables and freed of noise; shape (size, classes) each."""
     if split < 0:
@@ -149,6 +159,10 @@ def _margins(
             weight = 1 / (other * float(table.sd.flat[0]) ** 2)
             sums[j] += weight * table.shares.sum(1 - place)
             precision[j] += weight
+    for table in profiles:
+        weight = 1 / float(table.sd.flat[0]) ** 2
+        sums[table.columns[0]] += weight * table.shares
+        precision[table.columns[0]] += weight
     effects, columns = [], [j for j in range(len(coarse)) if precision[j] > 0]
     for j in columns:
         left = sums[j] / precision[j] - np.outer(coarse[j], coarse[split])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from synth.table import Domain
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
+NOTHING: Mapping[int, npt.NDArray[np.bool_]] = MappingProxyType({})
 TARGET_FACTOR = 1.5  # more groups for a column that people will predict
 
 
@@ -36,7 +38,15 @@ class Groups:
         return [np.asarray(np.bincount(g, weights=shares, minlength=k), dtype=np.float64) for g, shares, k in pairs]
 
 
-def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, sigma: float, widest: int) -> Groups:
+def choose_groups(
+    one_way: Sequence[FloatArray],
+    domain: Domain,
+    *,
+    rows: float,
+    sigma: float,
+    widest: int,
+    own: Mapping[int, npt.NDArray[np.bool_]] = NOTHING,
+) -> Groups:
     """Merge codes until the average cell of a two-way table stands about as high as its noise. Public.
 
     Args:
@@ -45,13 +55,14 @@ def choose_groups(one_way: Sequence[FloatArray], domain: Domain, *, rows: float,
         rows: Row count in force.
         sigma: Noise that a two-way table's cells will have.
         widest: Most groups that a column may have.
+        own: By position of an unordered column, codes that are groups of their own however rare.
     """
     most = int(np.clip(math.sqrt(rows / sigma), 1, widest))
     in_order = domain.in_order or (0,) * len(domain.sizes)
     found = []
-    for name, shares, n in zip(domain.names, one_way, in_order, strict=True):
+    for j, (name, shares, n) in enumerate(zip(domain.names, one_way, in_order, strict=True)):
         wide = round(TARGET_FACTOR * most) if name == domain.target else most
-        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, 2 * wide - 1, sigma / rows))
+        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, 2 * wide - 1, sigma / rows, own.get(j)))
     sizes = tuple(int(groups.max()) + 1 for groups in found)
     kept = tuple(int(groups[n - 1]) + 1 if n > 1 else 0 for groups, n in zip(found, in_order, strict=True))
     coarse = Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=kept)
@@ -97,10 +108,12 @@ def _ordered(shares: FloatArray, in_order: int, most: int) -> IntArray:
     return groups.astype(np.int64)
 
 
-def _unordered(shares: FloatArray, most: int, rare: float) -> IntArray:
-    """The commonest codes alone, the rest together."""
+def _unordered(shares: FloatArray, most: int, rare: float, own: npt.NDArray[np.bool_] | None) -> IntArray:
+    """The commonest codes alone, and those that ``own`` marks; the rest together."""
     kept = np.argsort(-shares, kind="stable")[: max(most - 1, 1)]
     kept = np.sort(kept[shares[kept] >= rare])
+    if own is not None:
+        kept = np.union1d(kept, np.flatnonzero(own))
     rest = np.setdiff1d(np.arange(len(shares)), kept)
     if len(rest) == 1:
         kept, rest = np.arange(len(shares)), rest[:0]

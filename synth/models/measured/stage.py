@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,8 +23,9 @@ from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
 from synth.models.measured.many import QuickScore, resampled, weights_of
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
+from synth.models.measured.protect import NONE, Protection, joined, lifted, margins, measure_groups, own_groups
 from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
-from synth.models.measured.workload import PLANNED_SHARE, choose_workload
+from synth.models.measured.workload import PLANNED_SHARE, Workload, choose_workload
 from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack, unpack
 from synth.privacy.shares import measurement_mu
 from synth.privacy.vault import PrivateTable
@@ -35,6 +36,7 @@ Draw = Callable[[int, np.random.Generator], Tensor]
 DrawWhere = Callable[[int, Sequence[Given], np.random.Generator], tuple[Tensor, Tensor]]
 
 INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
+TARGET_ONLY = "the budget carries tables of two columns only with the target among them"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
 MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
 LEAST = 1e-12  # share of a code that was never seen, inside its group
@@ -110,7 +112,9 @@ def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, sh
     return Fitted({"one_way": pack(merged)}, {"notes": [INDEPENDENT]})
 
 
-def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.Generator) -> Learnt | Fitted:
+def measure(
+    data: PrivateTable, run: Run, *, share: float | None, source: torch.Generator, protection: Protection = NONE
+) -> Learnt | Fitted:
     """Measure one-way tables, products and tables; fit the mixture.
 
     Args:
@@ -118,48 +122,60 @@ def measure(data: PrivateTable, run: Run, *, share: float | None, source: torch.
         run: Told about phases.
         share: Of the Gaussian budget, for the tables; ``None`` for all that is left.
         source: For initial values.
+        protection: Small groups that have a share of their own.
 
     Returns:
         What was learnt, or a finished model of independent columns where nothing more can be carried.
     """
     run.progress.phase("measuring one-way tables")
-    first = one_way_share(data, share)
+    first = one_way_share(data, None if share is None else share + protection.reserved)
     one_way, sd = map(list, zip(*measure_with_error(data, share=first), strict=True))
     rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
-    plan_share = share if share is not None else PLANNED_SHARE
-    work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share))
+    plan_share, places = share if share is not None else PLANNED_SHARE - protection.reserved, protection.places(data.domain)
+    own = own_groups(one_way, sd, places)
+    work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share), own=own)
     if work.groups is None:
         return one_way_only(data, one_way, first, share)
     groups, view = work.groups, data.coarsen(work.groups.maps)
-    coarse, names = groups.merge(one_way), groups.domain.names
+    coarse = groups.merge(one_way)
     run.progress.phase("measuring tables")
     products = measure_products(view, coarse, share=PRODUCT_SHARE, refine_share=REFINE_SHARE)
-    subsets = [tuple(names[j] for j in subset) for subset in work.subsets]
-    if share is None:
-        measured = view.noisy_marginals_with_rest(subsets, work.weights())
-    else:
-        measured = view.noisy_marginals(subsets, share=share, weights=work.weights())
-    tables = as_tables(groups.domain, measured, rows)
+    tables, profiles = _ask_tables(view, work, share, protection)
     spread = [np.sqrt(np.bincount(m, weights=s**2)) for m, s in zip(groups.maps, sd, strict=True)]
-    ones = [Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)]
+    ones, _ = joined([Table(columns=(j,), shares=p, sd=spread[j]) for j, p in enumerate(coarse)], margins(profiles))
+    profiles = [t for t in profiles if len(t.columns) > 1]
     plan = MixturePlan.for_budget(rows * mu)
     run.progress.spent(data.ledger.spent())
     run.progress.phase("clearing tables of noise")
     logs = torch.from_numpy(log_shares(coarse, int(rows))).float()
-    cleared = denoise(tables, ones, groups.domain, work.split, public=view.public)
-    evidence = Evidence(domain=groups.domain, rows=rows, tables=(*cleared, *ones))
+    cleared = denoise(tables, ones, groups.domain, work.split, view.public, profiles)
+    evidence = Evidence(domain=groups.domain, rows=rows, tables=(*lifted(cleared, coarse, places), *ones))
     run.progress.phase("fitting the mixture", plan.steps)
     mixture = fit_mixture(evidence, logs, plan, split=work.split, source=source, advance=run.progress.advance)
     # from tables of every size at once, as the mixture smooths them and by precision alone: two errors that are little alike
     both = zip(mixture.one_way(groups.domain), pooled(tables, ones), strict=True)
     fitted = [(smooth + plain) / 2 for smooth, plain in both]
-    ones = [Table(columns=(j,), shares=p, sd=FITTED_SD * spread[j]) for j, p in enumerate(fitted)]
-    coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *ones))
-    notes = () if work.full else ("the budget carries tables of two columns only with the target among them",)
+    ones = [replace(t, shares=p, sd=FITTED_SD * t.sd) for t, p in zip(ones, fitted, strict=True)]
+    coarse, evidence = fitted, Evidence(domain=groups.domain, rows=rows, tables=(*tables, *profiles, *ones))
+    notes = (*protection.notes(), *(() if work.full else (TARGET_ONLY,)))
     return Learnt(
         one_way=settle(one_way, groups, sd), groups=groups, coarse=coarse, evidence=evidence, products=products,
         mixture=mixture, view=view, notes=notes,
     )  # fmt: skip
+
+
+def _ask_tables(
+    view: PrivateTable, work: Workload, share: float | None, protection: Protection
+) -> tuple[list[Table], list[Table]]:
+    """The tables of the workload, with what protected groups got beside; and their columns against the target."""
+    rows, names = float(view.rows.estimate), view.domain.names
+    more = as_tables(view.domain, measure_groups(view, work, protection), rows)
+    subsets = [tuple(names[j] for j in subset) for subset in work.subsets]
+    if share is None:
+        measured = view.noisy_marginals_with_rest(subsets, work.weights())
+    else:
+        measured = view.noisy_marginals(subsets, share=share, weights=work.weights())
+    return joined(as_tables(view.domain, measured, rows), more)
 
 
 def finish(

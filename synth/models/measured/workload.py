@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
 
-from synth.models.measured.groups import Groups, choose_groups
+from synth.models.measured.groups import NOTHING, Groups, choose_groups
 from synth.privacy.shares import measurement_mu
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
@@ -80,7 +80,14 @@ def too_many(table: PrivateTable, model: str) -> list[str]:
     return crowded(len(table.domain.names), float(table.rows.rung), measurement_mu(table.ledger) * math.sqrt(PLANNED_SHARE))
 
 
-def choose_workload(one_way: Sequence[FloatArray], domain: Domain, *, rows: float, mu: float) -> Workload:
+def choose_workload(
+    one_way: Sequence[FloatArray],
+    domain: Domain,
+    *,
+    rows: float,
+    mu: float,
+    own: Mapping[int, npt.NDArray[np.bool_]] = NOTHING,
+) -> Workload:
     """All pairs of columns, each with the classes of the target if it has few; fewer tables where noise forbids that.
 
     Args:
@@ -88,6 +95,7 @@ def choose_workload(one_way: Sequence[FloatArray], domain: Domain, *, rows: floa
         domain: Of the codes.
         rows: Row count in force.
         mu: Gaussian-DP parameter for all tables together.
+        own: Codes that keep a group of their own, see ``choose_groups``.
     """
     d = len(domain.sizes)
     target = domain.names.index(domain.target) if domain.target is not None else -1
@@ -101,6 +109,6 @@ def choose_workload(one_way: Sequence[FloatArray], domain: Domain, *, rows: floa
     for subsets, use, full in options:
         sigma = math.sqrt(len(subsets)) / mu if subsets else math.inf
         if math.sqrt(max(rows, 1) / sigma) >= LEAST_GROUPS:
-            groups = choose_groups(one_way, domain, rows=rows, sigma=sigma, widest=widest)
+            groups = choose_groups(one_way, domain, rows=rows, sigma=sigma, widest=widest, own=own)
             return Workload(groups, tuple(subsets), use, full)
     return Workload(None, (), -1, False)

@@ -159,3 +159,16 @@ def test_fewer_columns_are_told_on_the_terminal_and_scored_against_the_whole_tab
     code, _, err = call(*call_fit, "-f", "--config", tmp_path / "run.toml")
     assert code == 2
     assert "max_columns must be at least 2" in err
+
+
+def test_columns_to_protect_are_named_with_commas_between_them(call, place, tmp_path):
+    made = tmp_path / "m.synth"
+    asked = ("fit", place / "t.csv", "-s", place / "s.toml", "-e", "1", "-o", made, "-q")
+    for wrong in ("town,", "town,town", "nowhere"):
+        code, _, told = call(*asked, "--protect-groups", wrong)
+        assert code == 2
+        assert "protect_groups" in told
+        assert "Traceback" not in told
+    code, _, told = call(*asked, "-m", "independent", "--protect-groups", "town")
+    assert (code, os.listdir(tmp_path)) == (2, [])
+    assert "does not protect small groups" in told
