@@ -24,7 +24,7 @@ def test_known_names():
     assert make_synthesizer("independent") == Independent()
     with pytest.raises(InputError, match="no model 'nope'"):
         make_synthesizer("nope")
-    with pytest.raises(InputError, match="its options are: none"):
+    with pytest.raises(InputError, match="its options are: mechanism"):
         make_synthesizer("independent", {"x": 1})
 
 
