@@ -99,8 +99,8 @@ def read_config(path: Path) -> FitConfig:
     return FitConfig(**facts)
 
 
-def parse_assignments(assignments: Sequence[str]) -> dict[str, str]:
-    """``["steps=200"]`` to ``{"steps": "200"}``.
+def parse_assignments(assignments: Sequence[str], option: str = "--set") -> dict[str, str]:
+    """``["steps=200"]`` to ``{"steps": "200"}``; ``option`` is for the errors.
 
     Raises:
         InputError: Not ``key=value``, or a key given twice.
@@ -109,8 +109,8 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, str]:
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise InputError(f"--set takes key=value, not {text!r}")
+            raise InputError(f"{option} takes key=value, not {text!r}")
         if key.strip() in parsed:
-            raise InputError(f"--set gives {key.strip()!r} twice")
+            raise InputError(f"{option} gives {key.strip()!r} twice")
         parsed[key.strip()] = value.strip()
     return parsed

@@ -22,6 +22,7 @@ from synth.cli import (
     fitting,
     inferring,
     planning,
+    randomizing,
     sweeping,
     tabling,
 )
@@ -66,6 +67,7 @@ auditing.register(app)
 budgeting.register(app)
 facts.register(app)
 planning.register(app)
+randomizing.register(app)
 benching.register(app)
 tabling.register(app)
 
