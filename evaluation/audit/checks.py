@@ -11,6 +11,7 @@ import numpy as np
 
 from evaluation.audit import cells, counts, persons, structure
 from evaluation.audit.blackbox import Plan, black_box
+from evaluation.audit.clipping import clipping
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
 from evaluation.audit.interruption import interruption
 from evaluation.audit.ledgers import DELTA
@@ -86,6 +87,7 @@ _VERIFIES: tuple[tuple[str, str, Verify], ...] = (
     ("sensitivity", "one step, one row more", structure.sensitivity),
     ("fresh noise", "independence of all noise", structure.fresh_noise),
     ("every step", "noise at each step, steps as charged", structure.every_step),
+    ("clipping", "rules for clipping, their count, an adaptive norm", clipping),
     ("interruption", "a run that is interrupted and goes on", interruption),
     ("unit", "who is protected", entity_is_kept),
     ("refits", "the release alone", lambda rng: black_box(REFITS)),  # noqa: ARG005 - fits draw their own entropy

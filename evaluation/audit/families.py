@@ -21,6 +21,7 @@ from evaluation.audit.probes import LOUD
 from evaluation.audit.scores import gaussian_score, preset_thresholds, sgd_scores, simulated_scores
 from evaluation.audit.sightings import Sighting
 from synth.models.base import Run
+from synth.privacy.clipping import Clipped
 from synth.privacy.dpsgd import NoisyGradient, Normals, RowLoss, SgdPlan
 from synth.privacy.events import Event, GaussianEvent, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
@@ -181,8 +182,8 @@ class Tapped(NoisyGradient):
     def __init__(self, inner: NoisyGradient, both: Beside, event: SubsampledGaussianEvent, plan: SgdPlan, log: Log) -> None:
         """Read what ``inner`` releases about the probe of ``both``."""
         self._inner, self._both, self._event, self._log = inner, both, event, log
-        self._unit = plan.divisor / plan.max_grad_norm
-        self.noise_std, self._plan, self._count = inner.noise_std, plan, inner._count
+        self._plan, self._count, self._clip = plan, inner._count, inner._clip
+        self.norm = inner.norm
         log.answers += 1
 
     @property
@@ -190,12 +191,23 @@ class Tapped(NoisyGradient):
         """See ``NoisyGradient``."""
         return self._inner.steps_left
 
+    @property
+    def noise_std(self) -> float:
+        """See ``NoisyGradient``."""
+        return self._inner.noise_std
+
+    def clipped(self) -> Clipped | None:
+        """See ``NoisyGradient``."""
+        return self._inner.clipped()
+
     def step(self) -> None:
         """Draw a step, and read the probe."""
         self._inner.step()
+        self.norm = self._inner.norm
         released = self._both.probe.weight.grad
         if released is not None:
-            self._log.scores += sgd_scores(released.double().numpy().reshape(-1) * self._unit, self._event)
+            unit = self._plan.divisor / self.norm
+            self._log.scores += sgd_scores(released.double().numpy().reshape(-1) * unit, self._event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
     if any(isinstance(e, GaussianEvent) and e.what == "histogram" for e in events):
         found.append("missing")
     if any(isinstance(e, SubsampledGaussianEvent) for e in events):
-        found += ["sampling", "sensitivity", "fresh noise", "every step"]
+        found += ["sampling", "sensitivity", "fresh noise", "every step", "clipping"]
     return tuple(dict.fromkeys(found))
 
 

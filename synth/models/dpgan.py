@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from synth.errors import InputError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.measured.evidence import Evidence, Table
 from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
@@ -30,7 +31,8 @@ from synth.models.nets.autoregressive import even_uniforms
 from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, schedule, torch_generator
 from synth.models.one_way import FloatArray, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
-from synth.privacy.dpsgd import NORM_MARGIN, SgdPlan
+from synth.privacy.clipping import FLAT, NORM_MARGIN, Clipping
+from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -55,6 +57,7 @@ class DPGAN:
         latent: Size of the generator's noise.
         hidden: Width of the generator's hidden layer.
         critic_width: Most one-hot positions the critic looks at; rarer codes share one per column.
+        clipping: "flat", and nothing else: all gradients have one norm, which is public, and clipping there cuts none.
     """
 
     warm_start: bool = True
@@ -68,8 +71,14 @@ class DPGAN:
     latent: int = 16
     hidden: int = 256
     critic_width: int = 512
+    clipping: str = FLAT
 
     def __post_init__(self) -> None:
+        if Clipping(kind=self.clipping).kind != FLAT:
+            raise InputError(
+                f"clipping {self.clipping!r} has no use for this model: all rows' gradients have one norm, which is public, "
+                "and it clips there, cutting none; leave clipping at flat, or choose --model hybrid or dpvae"
+            )
         require_within(
             self,
             {
@@ -176,7 +185,8 @@ class DPGAN:
         batch = self.batch_size if self.batch_size is not None else max(4096, rows.rung // 8)
         rate = min(1.0, batch / rows.rung)
         norm = columns * (1 + 2 * NORM_MARGIN)  # of every row's gradient, and the margin that clipping takes off
-        return SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=norm)
+        uncounted = Clipping(count_weight=0.0)  # nothing is cut, so there is nothing to learn from a count
+        return SgdPlan(steps=self.steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=norm, clipping=uncounted)
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw noise, then every column from its softmax; rake after a warm start."""

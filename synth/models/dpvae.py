@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
+from synth.models.measured.clipped import clipping_note
 from synth.models.measured.stage import (
     Draw,
     Learnt,
@@ -34,6 +35,7 @@ from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, torch_gener
 from synth.models.nets.vae import VAE, Shape
 from synth.models.one_way import independent_where, log_shares, measure_one_way
 from synth.privacy.budget import RowCount
+from synth.privacy.clipping import FLAT, Clipping
 from synth.privacy.dpsgd import Normals, SgdPlan
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
@@ -57,6 +59,8 @@ class DPVAE:
         learning_rate: Peak rate of SGD with momentum 0.9; warm-up and cosine decay around it. ``None``: less where the
             noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
+        clipping: How it is bounded: "flat", "adaptive", "per_layer" or "normalized".
+        clip_quantile: Share of rows that an adaptive norm leaves uncut.
         latent: Size of the latent.
         components: Normals in the prior.
     """
@@ -68,6 +72,8 @@ class DPVAE:
     one_way_share: float = 0.1
     learning_rate: float | None = None
     max_grad_norm: float = 1.0
+    clipping: str = FLAT
+    clip_quantile: float = 0.5
     latent: int = 2
     components: int = 12
 
@@ -85,6 +91,7 @@ class DPVAE:
                 "components": (1, 1024),
             },
         )
+        self._bound()
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Tables and mixture, or one-way tables alone; then train with what is left."""
@@ -105,6 +112,7 @@ class DPVAE:
             return torch.randn(size, generator=public)
 
         pretrain(model, lambda codes: model.row_losses(codes, normals), learnt, run, public)
+        note = LEFT_OUT
         if training:
             plan = self.plan(data.rows, data.ledger.budget.epsilon, len(domain.names))
             run.progress.phase("calibrating noise")
@@ -112,13 +120,13 @@ class DPVAE:
             run.progress.spent(data.ledger.spent())
             peak = self._peak_rate(logit_noise(gradients, plan, len(domain.sizes)))
             descend(model, gradients, plan, peak, run)
+            note = clipping_note(gradients, plan)
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         targets = [torch.from_numpy(p).float() for p in learnt.coarse]
         model.draw_rows(even_uniforms(CALIBRATION_DRAWS, model.uniforms_per_row(), rng), targets)
         tensors, facts = finish(learnt, evenly(model), rng)
-        if not training:
-            facts["notes"].append(LEFT_OUT)
+        facts["notes"].append(note)
         run.progress.spent(data.ledger.spent())
         return Fitted(tensors | {f"net_{name}": values for name, values in released(model).items()}, facts)
 
@@ -138,7 +146,10 @@ class DPVAE:
         run.progress.phase("matching one-way tables")
         uniforms = torch.rand(CALIBRATION_DRAWS, model.uniforms_per_row(), generator=public)
         model.draw_rows(uniforms, [torch.from_numpy(p).float() for p in one_way])
-        return Fitted(released(model) | {"fold": shape.fold.numpy()}, {})
+        return Fitted(released(model) | {"fold": shape.fold.numpy()}, {"notes": [clipping_note(gradients, plan)]})
+
+    def _bound(self) -> Clipping:
+        return Clipping(kind=self.clipping, quantile=self.clip_quantile)
 
     def _peak_rate(self, noise: float) -> float:
         """Rate for a given noise of a logit's mean gradient."""
@@ -161,7 +172,15 @@ class DPVAE:
         if not self.warm_start:
             steps = steps if steps is not None else round(min(max(200 * math.sqrt(epsilon), 60), 400))
             batch = batch if batch is not None else max(1024, rows.rung // 32)
-        return warm_plan(rows, epsilon, columns, steps=steps, batch_size=batch, max_grad_norm=self.max_grad_norm)
+        return warm_plan(
+            rows,
+            epsilon,
+            columns,
+            steps=steps,
+            batch_size=batch,
+            max_grad_norm=self.max_grad_norm,
+            clipping=self._bound(),
+        )
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw latents from the prior, then the columns in order; rake after a warm start."""

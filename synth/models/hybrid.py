@@ -13,6 +13,7 @@ from torch import Tensor
 from synth.errors import ArtifactError, InputError, RefusedError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
+from synth.models.measured.clipped import clipping_note
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
 from synth.models.measured.stage import (
     Learnt,
@@ -29,6 +30,7 @@ from synth.models.nets.quick import QuickDraw
 from synth.models.nets.tabular import CALIBRATION_DRAWS, torch_generator
 from synth.models.one_way import independent_where
 from synth.privacy.budget import RowCount
+from synth.privacy.clipping import FLAT, Clipping
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
@@ -51,6 +53,8 @@ class Hybrid:
             most 1,024 for 50 columns and more.
         learning_rate: Peak rate of SGD with momentum 0.9; ``None``: less where the noise is larger.
         max_grad_norm: Clipping norm of a row's gradient.
+        clipping: How it is bounded: "flat", "adaptive", "per_layer" or "normalized".
+        clip_quantile: Share of rows that an adaptive norm leaves uncut.
         private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
         smooth_basis: Whether ordered columns pass through scaled cosines.
         target_products: Whether the target sees products of pairs of columns.
@@ -64,6 +68,8 @@ class Hybrid:
     batch_size: int | None = None
     learning_rate: float | None = None
     max_grad_norm: float = 1.0
+    clipping: str = FLAT
+    clip_quantile: float = 0.5
     private_training: bool = True
     smooth_basis: bool = True
     target_products: bool = True
@@ -85,6 +91,7 @@ class Hybrid:
         )
         if self._protection.reserved and self.table_share + self.protected_share > MOST_TABLES:
             raise InputError(f"table_share and protected_share together may take at most {MOST_TABLES:g} of the budget")
+        self._bound()
 
     def fit(self, data: PrivateTable, run: Run) -> Fitted:
         """Measure, fit the mixture, pre-train on its rows, train with what is left, rake."""
@@ -97,7 +104,7 @@ class Hybrid:
         domain = learnt.groups.domain
         model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
         pretrain(model, model, learnt, run, public)
-        trained = training and self._train(model, learnt, run)
+        note = self._train(model, learnt, run) if training else LEFT_OUT
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         model.draw_rows(
@@ -108,8 +115,8 @@ class Hybrid:
         )
         model.skip.clear()
         tensors |= {f"net_{name}": values.numpy() for name, values in model.state_dict().items()}
-        if not trained and self.private_training:
-            facts["notes"].append(LEFT_OUT)
+        if self.private_training:
+            facts["notes"].append(note)
         run.progress.spent(data.ledger.spent())
         return Fitted(tensors, facts)
 
@@ -128,26 +135,41 @@ class Hybrid:
             return None
         return target_scores(domain, learnt.coarse, target_means(learnt))
 
-    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> bool:
-        """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing."""
+    def _bound(self) -> Clipping:
+        return Clipping(kind=self.clipping, quantile=self.clip_quantile)
+
+    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> str:
+        """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing.
+
+        Returns:
+            What a reader should know of it.
+        """
         data = learnt.view
         plan = self.plan(data.rows, data.ledger.budget.epsilon, len(data.domain.names))
         run.progress.phase("calibrating noise")
         try:
             gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
         except RefusedError:
-            return False
+            return LEFT_OUT
         run.progress.spent(data.ledger.spent())
         noise = logit_noise(gradients, plan, len(data.domain.sizes))
         peak = self.learning_rate
         if peak is None:
             peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
         descend(model, gradients, plan, peak, run)
-        return True
+        return clipping_note(gradients, plan)
 
     def plan(self, rows: RowCount, epsilon: float, columns: int = 1) -> SgdPlan:
         """Constants of the run, from the row count's rung, epsilon and the number of columns."""
-        return warm_plan(rows, epsilon, columns, steps=self.steps, batch_size=self.batch_size, max_grad_norm=self.max_grad_norm)
+        return warm_plan(
+            rows,
+            epsilon,
+            columns,
+            steps=self.steps,
+            batch_size=self.batch_size,
+            max_grad_norm=self.max_grad_norm,
+            clipping=self._bound(),
+        )
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw the columns in turn; rake."""

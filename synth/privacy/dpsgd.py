@@ -1,8 +1,8 @@
 """The private half of DP-SGD (Abadi et al. 2016, arXiv:1607.00133): Poisson sample, clip each row, sum, round, noise.
 
-What leaves is a noisy sum over a constant divisor, in ``param.grad``; optimizers, schedules and anything else done with it
-are post-processing. Clipping is flat over all trainable parameters. The divisor and the sampling rate are constants; an
-empty sample still gets noise and counts as a step.
+What leaves is a noisy sum over a constant divisor, in ``param.grad``, and with it a noisy count of the rows that clipping
+left as they are (``clipping``); optimizers, schedules and anything else done with them are post-processing. The divisor and
+the sampling rate are constants; an empty sample still gets noise and counts as a step.
 
 Randomness inside a loss (a VAE's latent draw) must be unpredictable: were it a known sequence by position in the batch,
 one more row would shift everybody else's draw, and the sum would move by far more than one clipped gradient. Fresh draws
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from synth.errors import AccountingError, InputError, RefusedError
+from synth.privacy.clipping import FLAT, HEADROOM, Clipped, Clipping, ClipState, bounded, joint_norm
 from synth.privacy.journal import StepCount
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
 from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
 from synth.privacy.randomness import Entropy
 
-NORM_MARGIN = 1e-3  # float32: error of a norm, and drift of other rows' gradients with the batch (seen: 4e-6 C)
 CHUNK = 2048  # rows at a time: small enough to stay in cache
 # the first two mix rows; dropout masks come from torch's global generator, which an attacker may know
 FORBIDDEN = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
@@ -37,6 +37,7 @@ Backward = dict[nn.Module, tuple[Tensor | None, Tensor | None]]
 BatchLoss = Callable[[nn.Module, Tensor], Tensor]
 Batch = tuple[npt.NDArray[np.integer], FloatArray | None]  # codes (rows, d), and each row's weight in (0, 1], or None for 1
 RowLoss = Callable[[nn.Module, Tensor, Normals], Tensor]
+Sums = tuple[FloatArray, float]  # of the gradients, shape (parameters,), and of the scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +48,15 @@ class SgdPlan:
         steps: Noisy sums.
         sample_rate: Probability that a row takes part in a step.
         divisor: What each noisy sum is divided by (the batch size one expects).
-        max_grad_norm: Clipping norm of a row's gradient.
+        max_grad_norm: Clipping norm of a row's gradient; where an adaptive one begins.
+        clipping: How gradients are bounded.
     """
 
     steps: int
     sample_rate: float
     divisor: float
     max_grad_norm: float = 1.0
+    clipping: Clipping = field(default_factory=Clipping)
 
     def __post_init__(self) -> None:
         if not (self.steps >= 1 and 0 < self.sample_rate <= 1 and self.divisor > 0 and self.max_grad_norm > 0):
@@ -98,7 +101,8 @@ class NoisyGradient:
     Made by ``PrivateTable.noisy_gradients``, which has charged for all of them.
 
     Attributes:
-        noise_std: Standard deviation of the noise in each coordinate of ``grad``. Public.
+        norm: Clipping norm of the last step, or of the first one before it. Public.
+        counted: Noisy sum of the last step's scores; stays 0 where nothing is counted. Public.
     """
 
     def __init__(
@@ -127,9 +131,21 @@ class NoisyGradient:
         self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
         self._count = count if count is not None else StepCount()
         self._left = plan.steps - self._count.drawn
-        size = sum(p.numel() for p in self._parameters)
-        self.noise_std = noise_multiplier * rounded_sensitivity(size) * plan.max_grad_norm / plan.divisor
+        self._size, self._weight = sum(p.numel() for p in self._parameters), plan.clipping.weight
+        self._clip, self.norm, self.counted = ClipState(plan.clipping, plan.max_grad_norm), plan.max_grad_norm, 0.0
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
+
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of the noise in each coordinate of ``grad``, at ``norm``. Public."""
+        moves = rounded_sensitivity(self._size + (self._weight > 0)) * joint_norm(self.norm, self._weight)
+        return self._noise_multiplier * moves / self._plan.divisor
+
+    def clipped(self) -> Clipped | None:
+        """What the noisy counts so far say of the share that was cut; ``None`` where nothing is counted. Public."""
+        if not self._weight:
+            return None
+        return self._clip.clipped(self.noise_std / (2 * (1 - HEADROOM) * self._weight * self.norm))
 
     @property
     def steps_left(self) -> int:
@@ -143,12 +159,13 @@ class NoisyGradient:
             state: All that the caller's loop changes from step to step (weights, momentum). Kept in the run's checkpoint, and
                 set back in place where an interrupted run goes on; steps that were counted and not kept are left out.
         """
-        self._count.restore(state)
+        whole = [self._clip.kept, *state]
+        self._count.restore(whole)
         while self.steps_left:
             number = self._plan.steps - self.steps_left
             self.step()
             yield number
-            self._count.keep(state)
+            self._count.keep(whole)
 
     def step(self) -> None:
         """Put a noisy, averaged gradient of the rows' loss into ``grad`` of every trainable parameter.
@@ -163,19 +180,25 @@ class NoisyGradient:
         rows, shares = self._exact_batch()
         codes = torch.from_numpy(rows.astype(np.int64))
         weights = None if shares is None else torch.from_numpy(shares)
-        size = sum(p.numel() for p in self._parameters)
-        exact_sum = np.zeros(size, dtype=np.float64)
+        norm, kind, weight = self._clip.norm, self._plan.clipping.kind, self._weight
+        exact_sum, exact_score = np.zeros(self._size, dtype=np.float64), 0.0
         for start in range(0, len(codes), CHUNK):
             chunk = codes[start : start + CHUNK]
             part = None if weights is None else weights[start : start + CHUNK]
-            exact_sum += self._sum(self._module, self._row_loss, chunk, self._plan.max_grad_norm, part)
+            more, score = self._sum(self._module, self._row_loss, chunk, norm, part, kind)
+            exact_sum, exact_score = exact_sum + more, exact_score + score
+        unit = weight * norm * (1 - HEADROOM)  # of the scores, beside the gradients
         noisy = noisy_gradient_sum(
-            exact_sum,
-            max_grad_norm=self._plan.max_grad_norm,
+            np.append(exact_sum, unit * exact_score) if weight else exact_sum,
+            max_grad_norm=joint_norm(norm, weight),
             noise_multiplier=self._noise_multiplier,
             entropy=self._entropy,
         )
-        self._write(torch.from_numpy((noisy / self._plan.divisor).astype(np.float32)))
+        self.norm = norm
+        self._write(torch.from_numpy((noisy[: self._size] / self._plan.divisor).astype(np.float32)))
+        if weight:
+            self.counted = float(noisy[-1]) / unit
+            self._clip.learn((1 + self.counted / self._plan.divisor) / 2)
 
     def _row_loss(self, module: nn.Module, codes: Tensor) -> Tensor:
         return self._loss(module, codes, lambda shape: secret_normals(shape, self._entropy))
@@ -187,34 +210,28 @@ class NoisyGradient:
             start += p.numel()
 
 
-def _fallback() -> Callable[[nn.Module, BatchLoss, Tensor, float, Tensor | None], FloatArray]:
+def _fallback() -> Callable[[nn.Module, BatchLoss, Tensor, float, Tensor | None, str], Sums]:
     from synth.privacy.opacus_bridge import exact_hooks_sum
 
     return exact_hooks_sum
 
 
-def clip_factors(squared: Tensor, max_grad_norm: float) -> Tensor:
-    """What to multiply each row's gradient with, shape (rows,), float64; 0 where the norm is not finite."""
-    norm = squared.double().sqrt()
-    factor = (max_grad_norm / (norm * (1 + NORM_MARGIN)).clamp_min(1e-30)).clamp_max(1.0)
-    return torch.where(torch.isfinite(norm), factor, torch.zeros_like(factor))
-
-
 def exact_closed_form_sum(
-    module: nn.Module, loss: BatchLoss, codes: Tensor, max_grad_norm: float, weights: Tensor | None = None
-) -> FloatArray:
-    """Sum of clipped per-row gradients, without storing them. Private.
+    module: nn.Module, loss: BatchLoss, codes: Tensor, norm: float, weights: Tensor | None = None, kind: str = FLAT
+) -> Sums:
+    """Sum of clipped per-row gradients, without storing them, and of the rows' scores. Private.
 
     Args:
         module: Supported layers only, each used at most once per row.
         loss: ``loss(module, codes)``, per-row losses of shape (rows,), each a function of its own row.
         codes: Shape (rows, d), at least one row.
-        max_grad_norm: Clipping norm.
-        weights: What each clipped gradient counts, in (0, 1], shape (rows,), float64; 1 by default. Weights of one unit's rows
-            sum to at most 1, so the unit moves the sum by at most the clipping norm (triangle inequality).
+        norm: Clipping norm.
+        weights: What each clipped gradient and score counts, in (0, 1], shape (rows,), float64; 1 by default. Weights of one
+            unit's rows sum to at most 1, so the unit moves the sums by at most what one row does (triangle inequality).
+        kind: How gradients are bounded; see ``clipping``.
 
     Returns:
-        Shape (parameters,), float64, in the order of ``module.parameters()``.
+        Shape (parameters,), float64, in the order of ``module.parameters()``; and the sum of the scores.
 
     Raises:
         AccountingError: A layer ran twice, got anything but (rows, in), or the loss has another shape: the closed form
@@ -243,24 +260,22 @@ def exact_closed_form_sum(
     grads = torch.autograd.grad(losses.sum(), [seen[layer][1] for layer in used], allow_unused=True)
     with torch.no_grad():
         found: Backward = {x: (seen[x][0], g) for x, g in zip(used, grads, strict=True)}
-        return _clipped_sum(layers, found, len(codes), max_grad_norm, weights)
+        return _clipped_sum(layers, found, len(codes), norm, weights, kind)
 
 
-def _clipped_sum(
-    layers: list[nn.Module], found: Backward, rows: int, max_grad_norm: float, weights: Tensor | None
-) -> FloatArray:
+def _clipped_sum(layers: list[nn.Module], found: Backward, rows: int, norm: float, weights: Tensor | None, kind: str) -> Sums:
     """Clip and sum in float64, from each layer's input and the gradient at its output."""
     pairs = {layer: (a, g) for layer, (a, g) in found.items() if g is not None}
-    squared = torch.zeros(rows, dtype=torch.float64)
-    for layer, (a, g) in pairs.items():
-        squared += squared_norms(layer, a, g)
-    factor, bad = clip_factors(squared, max_grad_norm), ~torch.isfinite(squared)
-    factor = factor if weights is None else factor * weights
+    none = torch.zeros(rows, dtype=torch.float64)
+    squared = torch.stack([squared_norms(layer, *pairs[layer]) if layer in pairs else none for layer in layers])
+    (factors, scores), bad = bounded(squared, norm, kind), ~torch.isfinite(squared.sum(0))
+    if weights is not None:
+        factors, scores = factors * weights, scores * weights
     if bad.any():
         pairs = {layer: (a if a is None else _zeroed(a, bad), _zeroed(g, bad)) for layer, (a, g) in pairs.items()}
     wide: dict[int, Tensor] = {}  # layers whose outputs are added share a gradient
     parts = []
-    for layer in layers:
+    for layer, factor in zip(layers, factors, strict=True):
         if layer in pairs:
             a, g = pairs[layer]
             if id(g) not in wide:
@@ -268,7 +283,7 @@ def _clipped_sum(
             parts += [s.reshape(-1) for s in weighted_sums(layer, a, wide[id(g)], factor)]
         else:
             parts += [torch.zeros(p.numel(), dtype=torch.float64) for p in layer.parameters(recurse=False)]
-    return np.asarray(torch.cat(parts).numpy(), dtype=np.float64)
+    return np.asarray(torch.cat(parts).numpy(), dtype=np.float64), float(scores.sum())
 
 
 def _zeroed(values: Tensor, bad: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import torch
 
 import synth.models.dpvae
 import synth.privacy.accounting
+import synth.privacy.clipping as clipping
 import synth.privacy.dpsgd as dpsgd
 import synth.privacy.frame as frame
 import synth.privacy.ingest as ingest
@@ -119,31 +120,31 @@ def _(patch):
 
 @bug("no clipping", "gradients")
 def _(patch):
-    patch.setattr(dpsgd, "clip_factors", lambda squared, c: torch.ones_like(squared.double()))
+    patch.setattr(clipping, "clip_factors", lambda squared, c: torch.ones_like(squared.double()))
 
 
 @bug("clipping per batch", "gradients")
 def _(patch):
     def whole(squared, c):
         total = float(squared.double().sum().sqrt())
-        return torch.full_like(squared.double(), min(1.0, c * len(squared) / max(total, 1e-30)))
+        return torch.full_like(squared.double(), min(1.0, c * squared.shape[1] / max(total, 1e-30)))
 
-    patch.setattr(dpsgd, "clip_factors", whole)
+    patch.setattr(clipping, "clip_factors", whole)
 
 
 @bug("real and fake rows clipped together (sensitivity 2C)", "sensitivity")
 def _(patch):
     real, fakes = dpsgd.exact_closed_form_sum, 8
 
-    def paired(module, loss, codes, c, weights=None):
+    def paired(module, loss, codes, c, weights=None, kind="flat"):
         fake = np.zeros(sum(p.numel() for p in module.parameters()))
         fake[5 + 4] = -LOUD / 2  # weight from input 4 to output 0 of the probe, where the loud row of the check is
         total = np.zeros(len(fake))
         for i in range(max(len(codes), fakes)):
-            own = real(module, loss, codes[i : i + 1], 1e9) if i < len(codes) else np.zeros(len(fake))
+            own = real(module, loss, codes[i : i + 1], 1e9)[0] if i < len(codes) else np.zeros(len(fake))
             both = own + (fake if i < fakes else 0)
             total += both * min(1.0, c / max(float(np.linalg.norm(both)), 1e-30))
-        return total
+        return total, 0.0
 
     patch.setattr(dpsgd, "exact_closed_form_sum", paired)
 
@@ -162,6 +163,54 @@ def _(patch):
 
     patch.setattr(vault, "poisson_sample", counted)
     patch.setattr(dpsgd, "noisy_gradient_sum", divided)
+
+
+@bug("count of unclipped rows not noised", "clipping")
+def _(patch):
+    real = dpsgd.noisy_gradient_sum
+
+    def bare(exact_sum, **options):
+        return np.append(real(exact_sum, **options)[:-1], exact_sum[-1])
+
+    patch.setattr(dpsgd, "noisy_gradient_sum", bare)
+
+
+@bug("adaptive norm from the exact count", "clipping")
+def _(patch):
+    real, seen = dpsgd.noisy_gradient_sum, []
+
+    def noted(exact_sum, **options):
+        seen.append(float(exact_sum[-1]))
+        return real(exact_sum, **options)
+
+    learn = clipping.ClipState.learn
+    patch.setattr(dpsgd, "noisy_gradient_sum", noted)
+    patch.setattr(clipping.ClipState, "learn", lambda self, share: learn(self, (1 + seen[-1] / 1000) / 2))
+
+
+@bug("norms of layers add up to more than the norm", "clipping")
+def _(patch):
+    patch.setattr(clipping, "layer_norm", lambda norm, layers: norm)
+
+
+@bug("count left out of the sensitivity", "clipping")
+def _(patch):
+    patch.setattr(dpsgd, "joint_norm", lambda norm, weight: norm)
+
+
+@bug("count by row without a person's weights", "clipping")
+def _(patch):
+    real = dpsgd.exact_closed_form_sum
+
+    def unweighed(module, loss, codes, norm, weights=None, kind="flat"):
+        return real(module, loss, codes, norm, weights, kind)[0], real(module, loss, codes, norm, None, kind)[1]
+
+    patch.setattr(dpsgd, "exact_closed_form_sum", unweighed)
+
+
+@bug("normalized by the mean norm of the batch", "clipping")
+def _(patch):
+    patch.setattr(clipping, "scale_factors", lambda squared, c: torch.full_like(squared, c / float(squared.sqrt().mean())))
 
 
 @bug("empty batch skipped", "every step")

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from synth.privacy.budget import Budget
-from synth.privacy.dpsgd import NORM_MARGIN
+from synth.privacy.clipping import NORM_MARGIN
 from synth.privacy.layers import OneHotLinear, RowParameter
 from synth.privacy.ledger import Ledger
 from synth.schema import Column, Kind, Schema

@@ -13,6 +13,7 @@ from synth.models.measured.stage import Learnt
 from synth.models.nets.tabular import schedule
 from synth.privacy.accounting import gaussian_mu
 from synth.privacy.budget import RowCount
+from synth.privacy.clipping import Clipping
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 
 TABLE_SHARE = 0.35  # of the Gaussian budget, for tables of pairs
@@ -59,14 +60,21 @@ def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt,
 
 
 def warm_plan(
-    rows: RowCount, epsilon: float, columns: int = 1, *, steps: int | None, batch_size: int | None, max_grad_norm: float
+    rows: RowCount,
+    epsilon: float,
+    columns: int = 1,
+    *,
+    steps: int | None,
+    batch_size: int | None,
+    max_grad_norm: float,
+    clipping: Clipping,
 ) -> SgdPlan:
     """Constants of DP-SGD after a warm start, from the row count's rung, epsilon and columns; ``None``: the defaults."""
     steps = steps if steps is not None else round(min(max(200 * math.sqrt(epsilon), 100), 400))
     most = int(min(max(WIDE_BATCH / columns**2, 1024), 8192))
     batch = batch_size if batch_size is not None else min(max(1024, rows.rung // 8), most)
     rate = min(1.0, batch / rows.rung)
-    return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=max_grad_norm)
+    return SgdPlan(steps=steps, sample_rate=rate, divisor=rate * rows.estimate, max_grad_norm=max_grad_norm, clipping=clipping)
 
 
 def logit_noise(gradients: NoisyGradient, plan: SgdPlan, columns: int) -> float:
@@ -75,7 +83,11 @@ def logit_noise(gradients: NoisyGradient, plan: SgdPlan, columns: int) -> float:
 
 
 def descend(model: nn.Module, gradients: NoisyGradient, plan: SgdPlan, peak: float, run: Run) -> None:
-    """All paid steps of SGD with momentum 0.9: warm-up, then a cosine."""
+    """All paid steps of SGD with momentum 0.9: warm-up, then a cosine.
+
+    ``peak`` is a rate for the norm that clipping begins with; where that adapts, the rate goes against it, so that a step
+    carries the noise that it was set for.
+    """
     optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
     for p in model.parameters():
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
@@ -83,6 +95,6 @@ def descend(model: nn.Module, gradients: NoisyGradient, plan: SgdPlan, peak: flo
     run.progress.phase("training", gradients.steps_left)
     for step in gradients.steps(state):
         for group in optimizer.param_groups:
-            group["lr"] = peak * schedule(step, plan.steps, WARM_UP)
+            group["lr"] = peak * schedule(step, plan.steps, WARM_UP) * plan.max_grad_norm / gradients.norm
         optimizer.step()
         run.progress.advance()

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from synth.errors import InputError
 from synth.models.base import Run
 from synth.models.dpgan import DPGAN, Noise, sharpened
 from synth.models.measured.evidence import Evidence, Table
 from synth.models.nets.adversarial import Critic, Sight
 from synth.models.nets.tabular import fold_codes, one_hot
 from synth.privacy.budget import Budget, RowCount, declared_rows
-from synth.privacy.dpsgd import clip_factors
+from synth.privacy.clipping import clip_factors
 from synth.privacy.ledger import Ledger
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
@@ -32,6 +33,13 @@ def test_clipping_never_bites(width, split):
         found = critic.bilinear.weight.grad.norm()
         assert found == pytest.approx(len(SIZES))
         assert clip_factors(found.square()[None], norm) == 1.0
+
+
+@pytest.mark.parametrize("rule", ["adaptive", "per_layer", "normalized"])
+def test_rules_that_have_no_use_where_nothing_is_cut_are_refused(rule):
+    with pytest.raises(InputError, match="leave clipping at flat"):
+        DPGAN(clipping=rule)
+    assert DPGAN().plan(declared_rows(500), 3).clipping.weight == 0.0
 
 
 def test_tables_and_critic_meet_by_inverse_variance():

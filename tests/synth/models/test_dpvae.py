@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from synth.errors import ArtifactError
+from synth.errors import ArtifactError, InputError
 from synth.models.base import Run
 from synth.models.dpvae import DPVAE, released, restored
 from synth.models.nets.vae import VAE, Shape
 from synth.privacy.budget import Budget, RowCount, declared_rows
+from synth.privacy.clipping import Clipping
 from synth.privacy.ledger import Ledger
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
@@ -41,6 +42,14 @@ def test_rates_fall_with_the_noise_and_can_be_set():
     assert rates[2] == pytest.approx(2.0)
     assert DPVAE()._peak_rate(7e-4) == pytest.approx(1.0)
     assert DPVAE(learning_rate=0.3)._peak_rate(5.0) == 0.3
+
+
+def test_clipping_is_a_choice():
+    assert DPVAE(clipping="adaptive", clip_quantile=0.7).plan(declared_rows(500), 1.0).clipping == Clipping(
+        kind="adaptive", quantile=0.7
+    )
+    with pytest.raises(InputError, match="clipping must be one of"):
+        DPVAE(clipping="ghost")
 
 
 def test_a_release_without_weights_is_refused():

@@ -73,6 +73,23 @@ def test_a_pair_and_a_parity_with_the_target_are_learnt():
     assert np.mean(rows[:, 4] == rows[:, 2] ^ rows[:, 3]) > 0.75
 
 
+@pytest.mark.parametrize("rule", ["adaptive", "per_layer", "normalized"])
+def test_every_rule_for_clipping_trains_and_says_what_it_did(rule):
+    dom = domain((4, 4, 2), "c2")
+    data = private(uniform(dom.sizes), dom, 5.0)
+    fitted = Hybrid(steps=5, clipping=rule).fit(data, Run())
+    assert len(trained(data)) == 1
+    assert 4.9 < data.ledger.spent() <= 5.0
+    assert fitted.facts["notes"][-1].startswith("clipping: ")
+    assert rule in repr(Hybrid(clipping=rule).plan(data.rows, 1.0))
+
+
+@pytest.mark.parametrize("bad", [{"clipping": "ghost"}, {"clip_quantile": 1.0}])
+def test_impossible_clipping_is_refused_before_any_row_is_read(bad):
+    with pytest.raises(InputError, match="clipping"):
+        Hybrid(**bad)
+
+
 def test_a_tiny_budget_leaves_independent_columns_and_a_note():
     dom = domain((4, 4, 2), "c2")
     data = private(uniform((4, 4, 2), 100), dom, epsilon=0.01)

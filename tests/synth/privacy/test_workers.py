@@ -14,6 +14,7 @@ from scipy.stats import chi2
 from synth.errors import AccountingError, WorkerError
 from synth.privacy import workers
 from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.clipping import Clipping
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import (
@@ -139,13 +140,19 @@ def test_clipped_sums_are_those_of_one_process(crew, net, loss):
 
     def task(crew, rows=None):
         mine = codes[crew.rank * 4 : crew.rank * 4 + 4] if rows is None else rows  # 4, 4 and 3 rows
-        module, plan = net(), SgdPlan(steps=1, sample_rate=0.5, divisor=11.0)
-        NoisyGradient(module, lambda m, c, _: loss(m, c), plan, 1e-9, lambda: (mine.astype(np.uint16), None), crew).step()
-        return torch.cat([p.grad.flatten() for p in module.parameters()]).numpy()
+        module = net()
+        plan = SgdPlan(steps=1, sample_rate=0.5, divisor=11.0, clipping=Clipping(kind="adaptive"))
+        found = NoisyGradient(module, lambda m, c, _: loss(m, c), plan, 1e-9, lambda: (mine.astype(np.uint16), None), crew)
+        for _ in found.steps([]):
+            gradient = torch.cat([p.grad.flatten() for p in module.parameters()]).numpy()
+        return [*gradient, found.counted, found._clip.norm]
 
     alone = task(os.urandom, codes)
     for found in crew(task):
-        assert np.linalg.norm(found - alone) < 1e-5 * max(1, np.linalg.norm(alone)) + 3 * 2.0**-14
+        distance = np.linalg.norm(np.array(found[:-2]) - alone[:-2])
+        assert distance < 1e-5 * max(1, np.linalg.norm(alone[:-2])) + 3 * 2.0**-14
+        assert found[-2:] == pytest.approx(alone[-2:], abs=0.02)  # one cell of the grid is 0.005 of a row's score
+        assert abs(alone[-2]) > 1
 
 
 def test_a_row_moves_a_sum_of_rounded_shards_by_no_more(crew):

@@ -4,6 +4,7 @@ import torch
 from synth.models.base import Run
 from synth.models.measured.warm import descend, trains, warm_plan
 from synth.privacy.budget import RowCount, declared_rows
+from synth.privacy.clipping import Clipping
 from synth.privacy.dpsgd import SgdPlan
 
 
@@ -20,7 +21,7 @@ def test_training_needs_rows_and_budget():
 
 def test_rules_depend_on_public_figures_only():
     one, two = (RowCount(estimate=e, rung=40_000, highest=44_000, public=False) for e in (38_000, 43_000))
-    first, second = (warm_plan(r, 1.0, steps=None, batch_size=None, max_grad_norm=1.0) for r in (one, two))
+    first, second = (warm_plan(r, 1.0, steps=None, batch_size=None, max_grad_norm=1.0, clipping=Clipping()) for r in (one, two))
     assert (first.steps, first.sample_rate, first.max_grad_norm) == (second.steps, second.sample_rate, second.max_grad_norm)
     assert first.divisor == pytest.approx(first.sample_rate * 38_000)
     decisions = {
@@ -33,16 +34,16 @@ def test_rules_depend_on_public_figures_only():
 
 @pytest.mark.parametrize(("rows", "batch"), [(500, 500), (4_000, 1024), (40_000, 5_000), (1_000_000, 8_192)])
 def test_batches_are_an_eighth_within_bounds(rows, batch):
-    plan = warm_plan(declared_rows(rows), 1.0, steps=None, batch_size=None, max_grad_norm=1.0)
+    plan = warm_plan(declared_rows(rows), 1.0, steps=None, batch_size=None, max_grad_norm=1.0, clipping=Clipping())
     assert plan.sample_rate * rows == pytest.approx(batch)
-    assert warm_plan(declared_rows(rows), 1.0, steps=3, batch_size=10, max_grad_norm=2.0).steps == 3
+    assert warm_plan(declared_rows(rows), 1.0, steps=3, batch_size=10, max_grad_norm=2.0, clipping=Clipping()).steps == 3
 
 
 class Downhill:
     """Stands in for paid gradients: those of ``(w - 3)^2``."""
 
     def __init__(self, model):
-        self.model, self.steps_left = model, 60
+        self.model, self.steps_left, self.norm = model, 60, 1.0
 
     def steps(self, state):
         assert [s.shape for s in state] == [(1, 1), (1, 1)]  # weight and momentum
@@ -58,3 +59,23 @@ def test_all_paid_steps_are_taken_downhill():
     descend(model, gradients, SgdPlan(steps=60, sample_rate=1.0, divisor=1.0), 0.05, Run())
     assert gradients.steps_left == 0
     assert model.weight.item() == pytest.approx(3.0, abs=0.2)
+
+
+def test_the_rate_goes_against_an_adaptive_norm():
+    """Gradients twice as long under a norm twice as large move the weights alike."""
+    found = []
+    for norm in (1.0, 2.0):
+        model = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.zeros_(model.weight)
+
+        class Steep(Downhill):
+            def steps(self, state, norm=norm):
+                self.norm = norm
+                for step in range(3):
+                    self.model.weight.grad = torch.full((1, 1), -norm)
+                    yield step
+
+        descend(model, Steep(model), SgdPlan(steps=3, sample_rate=1.0, divisor=1.0), 0.05, Run())
+        found.append(model.weight.item())
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] > 0
