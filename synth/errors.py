@@ -38,3 +38,9 @@ class WorkerError(SynthError):
     """One of the processes of a run is gone, and the run with it. What was charged stays charged."""
 
     exit_code = 1
+
+
+class SiteError(SynthError):
+    """The sites of a run do not go on together. What was charged stays charged."""
+
+    exit_code = 1

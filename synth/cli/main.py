@@ -23,6 +23,7 @@ from synth.cli import (
     inferring,
     planning,
     randomizing,
+    siting,
     sweeping,
     tabling,
 )
@@ -70,6 +71,7 @@ planning.register(app)
 randomizing.register(app)
 benching.register(app)
 tabling.register(app)
+siting.register(app)
 
 
 def _version(show: bool) -> None:

@@ -49,7 +49,7 @@ def learn_bins(
     axes = {c: make_axis(c, c.numeric_bounds()) for c in columns if c.kind is not None and c.kind.is_numeric}
     singles, single_sigma = _learn_singles(frame, declared, axes)
     learnt = _learn_cells(frame, declared, axes, singles, single_sigma, rows)
-    mu, codecs, tables = measurement_mu(frame.ledger), {}, []
+    mu, codecs, tables = measurement_mu(frame.ledger) / frame.spread, {}, []
     for column, (cells, gone) in learnt.items():
         wanted = wanted_bins(mu, rows.estimate, len(columns), target=column.name == declared.target)
         zero = int(cell_index(np.zeros(1), cells.split.axis)[0])
@@ -90,7 +90,7 @@ def _learn_singles(
     for column in wide:
         named = frame.named_numbers(column, axes[column], sigma=sigma, delta=delta / len(wide))
         out[column] = {v: named[v] for v in sorted(sorted(named, key=lambda v: -named[v])[:MAX_SINGLES])}
-    return out, sigma
+    return out, sigma * frame.spread
 
 
 def _learn_cells(
@@ -135,10 +135,10 @@ def _learn_rounding(
     for column, units in asked:
         axis, bins = cells[column].split.axis, np.asarray(codecs[column.name].starts)
         several = axis.room() > 1
-        starts = groups(np.add.reduceat(np.where(several, cells[column].masses, 0.0), bins), sigma)
+        starts = groups(np.add.reduceat(np.where(several, cells[column].masses, 0.0), bins), sigma * frame.spread)
         group = np.searchsorted(bins[starts][1:], np.arange(axis.cells), side="right")
         noisy = frame.noisy_roundness(column, axis, np.where(several, group, -1), units, sigma=sigma)
-        shares = estimate_shares(noisy, sigma, units)
+        shares = estimate_shares(noisy, sigma * frame.spread, units)
         if shares is not None:
             out[column.name] = Rounding(units=units, starts=tuple(starts.tolist()), shares=tuple(map(tuple, shares.tolist())))
     return out

@@ -25,7 +25,7 @@ from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.clipping import FLAT, HEADROOM, Clipped, Clipping, ClipState, bounded, joint_norm
 from synth.privacy.journal import StepCount
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
-from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity
+from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity, spread
 from synth.privacy.randomness import Entropy
 
 CHUNK = 2048  # rows at a time: small enough to stay in cache
@@ -139,7 +139,7 @@ class NoisyGradient:
     def noise_std(self) -> float:
         """Standard deviation of the noise in each coordinate of ``grad``, at ``norm``. Public."""
         moves = rounded_sensitivity(self._size + (self._weight > 0)) * joint_norm(self.norm, self._weight)
-        return self._noise_multiplier * moves / self._plan.divisor
+        return self._noise_multiplier * moves / self._plan.divisor * spread(self._entropy)
 
     def clipped(self) -> Clipped | None:
         """What the noisy counts so far say of the share that was cut; ``None`` where nothing is counted. Public."""

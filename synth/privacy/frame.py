@@ -21,7 +21,7 @@ from synth.privacy.checkpoint import Array, array_to_texts, texts_to_array
 from synth.privacy.codes import Codes
 from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import exact_agreed, named_values, noisy_counts, selection_threshold
+from synth.privacy.mechanisms import exact_agreed, named_values, noisy_size, selection_threshold, spread
 from synth.privacy.randomness import Entropy, Value, os_entropy
 from synth.privacy.reshaped import ReshapedRows
 from synth.privacy.rows import MemoryRows, Rows
@@ -45,9 +45,10 @@ class PrivateFrame(Sealed):
         schema: The part of it that is learnt.
         ledger: Of this run.
         persons: The schema of the table as it was given, where entities are the units.
+        spread: Standard deviation of an answer's noise, in the one that it is asked with; above 1 where sites add up.
     """
 
-    __slots__ = ("__entropy", "__rows", "__units", "ledger", "persons", "schema", "whole")
+    __slots__ = ("__entropy", "__rows", "__units", "ledger", "persons", "schema", "spread", "whole")
 
     def __init__(
         self,
@@ -72,13 +73,13 @@ class PrivateFrame(Sealed):
         self.__units = units if units is not None else PrivacyUnits(sum(self.__rows.exact_sizes()))
         self.ledger = ledger
         self.persons = persons
+        self.spread = spread(entropy)
 
     def noisy_row_count(self, *, sigma: float) -> int:
         """Number of units (rows, or entities), with noise; may be negative."""
 
         def draw() -> list[IntArray]:
-            exact_rows = np.array([self.__units.exact_count()], dtype=np.int64)
-            return [noisy_counts(exact_rows, sigma=sigma, entropy=self.__entropy)]
+            return [np.array([noisy_size(self.__units.exact_count(), sigma=sigma, entropy=self.__entropy)])]
 
         (rows,) = self.ledger.ask(GaussianEvent(what="row count", sigma=sigma), draw=draw)
         return int(rows[0])
@@ -170,7 +171,7 @@ class PrivateFrame(Sealed):
             return [self.__units.noisy(exact_counts, sigma=sigma, entropy=self.__entropy)]
 
         (noisy,) = self.ledger.ask(event, draw=draw, about=repr((column, split.axis, split.owner.tolist())))
-        return np.split(noisy[:-1], np.cumsum(sizes)[:-1]), float(noisy[-1]), sigma
+        return np.split(noisy[:-1], np.cumsum(sizes)[:-1]), float(noisy[-1]), sigma * self.spread
 
     def noisy_roundness(self, column: Column, axis: Axis, group: IntArray, units: Units, *, sigma: float) -> FloatArray:
         """How many values are multiples of what, per group of cells.

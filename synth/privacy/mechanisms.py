@@ -2,6 +2,9 @@
 
 Where several processes hold the rows (``Several``), their integers are added up first, noise is drawn once, and all get the
 same noisy answer. Nothing gets noise but here, so no process can give an answer about its own rows alone.
+
+Where sites hold them (``Apart``), each adds all of the noise that is charged to its own integers, and only then are they added
+up: the answer has the noise of every site in it (``spread``).
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from scipy.special import ndtr, ndtri
 
 from synth.errors import AccountingError
 from synth.privacy.geometric import two_sided_geometric
-from synth.privacy.randomness import Entropy, Several, Value, bind, rounded_gaussian
+from synth.privacy.randomness import Apart, Entropy, Several, Value, bind, rounded_gaussian
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 GRID_LOSS = 0.005  # rounding a gradient sum to the grid may raise its sensitivity by at most this share
+NOBODYS = "tables cannot be chosen by exact scores that no site may know; take another model"
 _DIGITS, _CHOICE_BITS = 60, 256
 # Summing n clipped rows in float64, in chunks of K, is off by at most (K + n / K) 2^-53 n clipping norms, and so is the sum
 # of the neighbour: together below 6e-7 for a million rows a batch.
@@ -74,7 +78,27 @@ def _with_noise(exact_counts: IntArray, asked: str, entropy: Entropy, draw: Call
         whole = entropy.total(exact_counts, asked)
         answer: IntArray = entropy.told(lambda: _noisy(whole, asked, entropy, draw))
         return answer
+    if isinstance(entropy, Apart):
+        return entropy.pooled(_noisy(exact_counts, asked, entropy, draw), asked)
     return _noisy(exact_counts, asked, entropy, draw)
+
+
+def noisy_size(exact_units: int, *, sigma: float, entropy: Entropy) -> int:
+    """How many units there are, with noise: the answer that later noise and rates depend on.
+
+    The argument for that (``synth.privacy.budget``) wants an answer which differs from the exact number by own noise and by
+    what was fixed before: sites therefore commit to their parts before they see any.
+    """
+    exact_counts = np.array([exact_units], dtype=np.int64)
+    if isinstance(entropy, Apart):
+        own = _noisy(exact_counts, repr(sigma), entropy, lambda size: rounded_gaussian(size, sigma, entropy))
+        return int(entropy.committed(own, repr(sigma))[0])
+    return int(noisy_counts(exact_counts, sigma=sigma, entropy=entropy)[0])
+
+
+def spread(entropy: Entropy) -> float:
+    """Standard deviation of the noise in an answer, in that of the noise which is charged: every site adds it once. Public."""
+    return math.sqrt(entropy.size) if isinstance(entropy, Apart) else 1.0
 
 
 def _noisy(exact_counts: IntArray, asked: str, entropy: Entropy, draw: Callable[[int], IntArray]) -> IntArray:
@@ -142,12 +166,16 @@ def named_values(
         sigma: Standard deviation of the noise.
         threshold: From ``selection_threshold``.
         entropy: Source of secret bytes.
+
+    Returns:
+        Of sites: what every one of them names for itself, with the sum of their noisy counts.
     """
     if isinstance(entropy, Several):
         found, counts = entropy.merged(values, exact_counts)
         named: list[tuple[Value, int]] = entropy.told(lambda: _named(found, counts, sigma, threshold, entropy))
         return dict(named)
-    return dict(_named(values, exact_counts, sigma, threshold, entropy))
+    own = _named(values, exact_counts, sigma, threshold, entropy)
+    return dict(entropy.shared(own, repr((sigma, threshold))) if isinstance(entropy, Apart) else own)
 
 
 def _named(
@@ -163,12 +191,22 @@ def exact_whole(exact_counts: IntArray, entropy: Entropy) -> IntArray:
     """Counts that scores are computed from: of all processes where there are several. Private.
 
     In processes other than the one that will draw these are zeros.
+
+    Raises:
+        AccountingError: They lie at several sites, of which none may know them.
     """
+    if isinstance(entropy, Apart):
+        raise AccountingError(NOBODYS)
     return entropy.total(exact_counts, "scores") if isinstance(entropy, Several) else exact_counts
 
 
 def exact_agreed(own: int, entropy: Entropy) -> int:
-    """One of several processes' figures, the same in all of them: for how work is cut, never for an answer. Private."""
+    """One of several processes' figures, the same in all of them: for how work is cut, never for an answer. Private.
+
+    Sites, which tell nobody, do all of the work at once.
+    """
+    if isinstance(entropy, Apart):
+        return 1
     return int(entropy.told(lambda: own)) if isinstance(entropy, Several) else own
 
 
@@ -188,13 +226,15 @@ def exponential_choice(exact_scores: Sequence[Fraction], *, sensitivity: Fractio
         Position of the chosen option; ``epsilon``-DP and :math:`\epsilon^2/8`-zCDP.
 
     Raises:
-        AccountingError: No options, scores that are not fractions, or parameters outside their range.
+        AccountingError: No options, scores that are not fractions, parameters outside their range, or rows at several sites.
     """
     sound = 0 < epsilon < math.inf and isinstance(sensitivity, Fraction) and sensitivity > 0
     if not sound or not exact_scores or not all(isinstance(s, Fraction) for s in exact_scores):
         raise AccountingError("a choice needs options with exact scores, and a finite epsilon and sensitivity above 0")
     if isinstance(entropy, Several):
         return int(entropy.told(lambda: _chosen(exact_scores, sensitivity, epsilon, entropy)))
+    if isinstance(entropy, Apart):
+        raise AccountingError(NOBODYS)
     return _chosen(exact_scores, sensitivity, epsilon, entropy)
 
 

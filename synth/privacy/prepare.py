@@ -80,6 +80,7 @@ def _count_rows(frame: PrivateFrame) -> RowCount:
     else:
         sigma = sigma_for(frame.ledger, ROWS_SHARE)
         noisy = frame.noisy_row_count(sigma=sigma)
+        sigma *= frame.spread
         if noisy < ROWS_SIGMAS * sigma:
             raise RefusedError(
                 f"the table has too few rows to learn from at epsilon = {frame.ledger.budget.epsilon:g}: their number cannot "

@@ -61,6 +61,31 @@ class Several(Protocol):
         """What the one that draws the noise answers, to all: an array, or plain JSON. Public."""
 
 
+@runtime_checkable
+class Apart(Protocol):
+    """A source of secret bytes of one of several sites, none of which tells anybody an exact sum; see ``synth.privacy.sites``.
+
+    What its methods are given leaves the site, so that it must have its noise already.
+
+    Attributes:
+        size: Number of sites. Public.
+    """
+
+    size: int
+
+    def __call__(self, n_bytes: int) -> bytes:
+        """Bytes of this site's own."""
+
+    def pooled(self, noisy: IntArray, asked: str) -> IntArray:
+        """Sum over all sites. Public."""
+
+    def committed(self, noisy: IntArray, asked: str) -> IntArray:
+        """The same, where no site can have chosen its part by looking at that of another. Public."""
+
+    def shared(self, named: Sequence[tuple[Value, int]], asked: str) -> list[tuple[Value, int]]:
+        """Values that every site names, in order, with the sums of their noisy counts. Public."""
+
+
 def bind(entropy: Entropy, exact_question: bytes) -> None:
     """Make a keyed stream depend on the exact answer and the scale its next bytes are for; other sources are fresh."""
     absorb = getattr(entropy, "absorb", None)

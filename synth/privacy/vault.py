@@ -25,7 +25,7 @@ from synth.privacy.events import BURNT_TRAINING, GaussianEvent, SelectionEvent
 from synth.privacy.geometric import geometric_std
 from synth.privacy.laplace import laplace_tables
 from synth.privacy.ledger import Ledger
-from synth.privacy.mechanisms import exact_whole, exponential_choice
+from synth.privacy.mechanisms import exact_whole, exponential_choice, spread
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 from synth.privacy.shares import Measurement, measurement_mu, sigma_for
@@ -52,9 +52,10 @@ class PrivateTable(Sealed):
         measured: Noisy one-way tables that preparing the codes already paid for.
         merged: Digest of the public maps that merged the codes; empty where none did.
         public: Codes of public rows of the same columns, where there are some.
+        spread: Standard deviation of an answer's noise, in the one that is charged; above 1 where sites add up.
     """
 
-    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "public", "rows")
+    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "public", "rows", "spread")
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class PrivateTable(Sealed):
         self.rows = rows
         self.ledger = ledger
         self.measured = tuple(measured)
-        self.merged = ""
+        self.merged, self.spread = "", spread(entropy)
         self.public: EncodedTable | None = None
 
     def noisy_marginals(
@@ -113,7 +114,7 @@ class PrivateTable(Sealed):
 
         found = self.ledger.ask(*events, draw=draw, about=self._about())
         return [
-            Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma))
+            Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma * self.spread))
             for (names, sigma), noisy in zip(pairs, found, strict=True)
         ]
 
@@ -135,7 +136,7 @@ class PrivateTable(Sealed):
             return [self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy)]
 
         (sums,) = self.ledger.ask(event, draw=draw, about=self._about(*map(said, products)))
-        return sums, sigma
+        return sums, sigma * self.spread
 
     def noisy_signed_tables(
         self, queries: Sequence[tuple[SignProduct, int]], *, share: float
@@ -159,7 +160,7 @@ class PrivateTable(Sealed):
             return [self.__units.noisy(sums, sigma=sigma, entropy=self.__entropy) for sums in exact_sums]
 
         about = self._about(*((said(product), column) for product, column in queries))
-        return list(self.ledger.ask(event, draw=draw, about=about)), sigma
+        return list(self.ledger.ask(event, draw=draw, about=about)), sigma * self.spread
 
     def noisy_marginals_with_rest(
         self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
@@ -177,7 +178,7 @@ class PrivateTable(Sealed):
             return [self.__units.laplace(table, scale=e.scale, entropy=self.__entropy) for table, e in tables]
 
         found = self.ledger.ask(*events, draw=draw, about=self._about())
-        sd = np.asarray(geometric_std(events[0].scale))
+        sd = np.asarray(geometric_std(events[0].scale) * self.spread)
         return [Measurement(names=tuple(n), counts=c, sigma=sd) for n, c in zip(subsets, found, strict=True)]
 
     def burn_training(self) -> None:
@@ -222,7 +223,7 @@ class PrivateTable(Sealed):
             epsilon=self.ledger.budget.epsilon,
             delta=self.ledger.working_delta,
         )
-        check_signal(module, plan, event.noise_multiplier, self.ledger.budget.epsilon)
+        check_signal(module, plan, event.noise_multiplier * self.spread, self.ledger.budget.epsilon)
         shapes = [tuple(p.shape) for p in module.parameters() if p.requires_grad]
         self.ledger.announce(event, about=self._about(plan, shapes))
         steps = self.ledger.count_steps()

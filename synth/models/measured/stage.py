@@ -84,7 +84,7 @@ def one_way_share(data: PrivateTable, tables: float | None = None) -> float:
     A tenth, more for more columns or where little else is carried; less than that where tables of pairs and of products, which
     get ``tables`` and a fixed part, would leave too little for training.
     """
-    signal = data.rows.rung * measurement_mu(data.ledger)
+    signal = data.rows.rung * measurement_mu(data.ledger) / data.spread
     wide = max(1.0, len(data.domain.names) / 15)
     share = float(np.clip(0.1 * math.sqrt(8000 / signal) * wide, 0.1, 0.5))
     if tables is None:
@@ -130,7 +130,7 @@ def measure(
     run.progress.phase("measuring one-way tables")
     first = one_way_share(data, None if share is None else share + protection.reserved)
     one_way, sd = map(list, zip(*measure_with_error(data, share=first), strict=True))
-    rows, mu = float(data.rows.estimate), measurement_mu(data.ledger)
+    rows, mu = float(data.rows.estimate), measurement_mu(data.ledger) / data.spread
     plan_share, places = share if share is not None else PLANNED_SHARE - protection.reserved, protection.places(data.domain)
     own = own_groups(one_way, sd, places)
     work = choose_workload(one_way, data.domain, rows=rows, mu=mu * math.sqrt(plan_share), own=own)

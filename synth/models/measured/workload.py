@@ -77,7 +77,8 @@ def too_many(table: PrivateTable, model: str) -> list[str]:
     """The warning for a fit that is about to begin."""
     if model not in MEASURED:
         return []
-    return crowded(len(table.domain.names), float(table.rows.rung), measurement_mu(table.ledger) * math.sqrt(PLANNED_SHARE))
+    mu = measurement_mu(table.ledger) / table.spread * math.sqrt(PLANNED_SHARE)
+    return crowded(len(table.domain.names), float(table.rows.rung), mu)
 
 
 def choose_workload(
