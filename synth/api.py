@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from synth.candidates import Tuner
 from synth.entity import completed, learnt_schema, unit_of
 from synth.errors import InputError
 from synth.fewer_columns import CHOSEN, Purpose, aimed, check_purpose, fewer_columns, purpose_of, without
@@ -195,7 +196,7 @@ def learn(
     Args:
         held: The one frame; it is taken out of the list, so that raw cells do not stay in memory while the model trains.
         model: Name of the synthesizer.
-        synthesizer: With its options.
+        synthesizer: With its options; or the tuner that chooses one, with no ``model``.
         run: Seed and progress.
         noise_grade: How the noise is drawn.
         public: Public rows of the same columns.
@@ -214,7 +215,10 @@ def learn(
         known, persons = without(known, lost), None if persons is None else without(persons, lost)
         warnings = [*warnings, *([told] if told else [])]
     warnings += too_many(table, model)
-    fitted = synthesizer.fit(table, run)
+    if isinstance(synthesizer, Tuner):
+        model, synthesizer, fitted = synthesizer.best(table, run)
+    else:
+        fitted = synthesizer.fit(table, run)
     if warnings:
         fitted.facts["notes"] = [*warnings, *fitted.facts.get("notes", [])]
     run.progress.spent(book.spent())

@@ -60,6 +60,9 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
             mechanism = "DP-SGD: Poisson-subsampled Gaussian"
         elif event["type"] == "selection":
             noise, mechanism = f"epsilon {event['epsilon']:.3g} each", "exponential mechanism"
+        elif event["type"] == "repeated_selection":
+            mechanism = "best of a random number of runs (truncated negative binomial)"
+            noise = f"one run: epsilon {event['run_epsilon']:.3g} at delta {event['run_delta']:.1g} with all before it"
         elif event["type"] == "laplace":
             noise, mechanism = f"scale {event['scale']:.3g}", "Laplace noise on whole numbers"
         else:

@@ -21,6 +21,7 @@ from synth.entity import learnt_schema
 from synth.errors import InputError
 from synth.privacy.shares import Measurement, sigma_for
 from synth.privacy.vault import PrivateTable
+from synth.privacy.views import with_columns
 from synth.receipt import Receipt
 from synth.schema import Schema
 from synth.table import Domain
@@ -155,7 +156,7 @@ def fewer_columns(
         f"{len(fewer)} of {len(domain.names)} columns were chosen for {purpose.target!r} with {100 * CHOICE_SHARE:g} % of the "
         f"squared Gaussian budget; not in the release: {', '.join(lost)}"
     )
-    return table.only([c.column.name for c in fewer]), Codec(without(codec.schema, lost), fewer), lost, note
+    return with_columns(table, [c.column.name for c in fewer]), Codec(without(codec.schema, lost), fewer), lost, note
 
 
 def without(schema: Schema, lost: Sequence[str]) -> Schema:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from evaluation.audit import cells, counts, persons, structure
+from evaluation.audit import cells, counts, persons, structure, tries
 from evaluation.audit.blackbox import Plan, black_box
 from evaluation.audit.clipping import clipping
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
@@ -71,6 +71,7 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("products", "products of signs", counts.products),
     ("signed tables", "signed tables", counts.signed_tables),
     ("choices", "exponential mechanism", counts.choices),
+    ("best of tries", "the best of a random number of tries", tries.best_of_tries),
     ("row count", "number of rows", cells.row_count),
     ("kinds", "kinds of columns", cells.kinds),
     ("bounds", "bounds of numbers", cells.bounds),

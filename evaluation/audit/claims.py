@@ -15,6 +15,7 @@ from synth.privacy.events import (
     GaussianEvent,
     LaplaceEvent,
     PartitionSelectionEvent,
+    RepeatedSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
 )
@@ -90,6 +91,8 @@ def scaled(event: Event, scale: float) -> Event:
         return replace(event, sigma=event.sigma * scale)
     if isinstance(event, LaplaceEvent):
         return replace(event, scale=event.scale * scale)
+    if isinstance(event, RepeatedSelectionEvent):
+        return replace(event, run_epsilon=event.run_epsilon / scale, near_epsilon=event.near_epsilon / scale)
     return replace(event, epsilon=event.epsilon / scale)
 
 

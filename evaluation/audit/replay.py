@@ -26,6 +26,7 @@ from synth.privacy.events import (
     LaplaceEvent,
     LocalEvent,
     PartitionSelectionEvent,
+    RepeatedSelectionEvent,
     SelectionEvent,
     SubsampledGaussianEvent,
     event_from_dict,
@@ -75,7 +76,7 @@ def replay_of(receipt: Receipt) -> Replay:
     for event in events_of(receipt):
         if isinstance(event, SubsampledGaussianEvent):
             training.append(event)
-        elif isinstance(event, SelectionEvent | LocalEvent) or BURNT in event.what:
+        elif isinstance(event, SelectionEvent | LocalEvent | RepeatedSelectionEvent) or BURNT in event.what:
             rest.append(event)
         else:
             counts.append(event)
@@ -93,6 +94,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
         "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
         "table of protected groups": "pairs",
+        "the best of several tries": "best of tries",
     }  # fmt: skip
     events = events_of(receipt)
     found = [known[e.what] for e in events if e.what in known]

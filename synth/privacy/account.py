@@ -31,7 +31,7 @@ from synth.privacy.chain import RESUMED, Record
 from synth.privacy.composed import composed_epsilon
 from synth.privacy.events import BURNT_TRAINING, Event, SubsampledGaussianEvent, event_from_dict
 from synth.privacy.pure import pure_epsilons
-from synth.privacy.renyi import chosen
+from synth.privacy.repeated import adaptive
 
 DELTA_SHARE = 0.1  # of the total delta: what a run gets that names none
 WHOLE = 0.9  # a run that spent less than this part of its grant is counted as the grant
@@ -220,7 +220,7 @@ def _composable(events: tuple[Event, ...]) -> bool:
     training = [e for e in events if isinstance(e, SubsampledGaussianEvent)]
     sound = all(e.noise_multiplier >= LEAST_NOISE and e.steps <= MAX_STEPS for e in training)
     small = total_mu(events) <= MAX_MU and math.fsum(pure_epsilons(events)) <= MAX_EPSILON
-    return sound and small and not chosen(events) and all(e.what != BURNT_TRAINING for e in events)
+    return sound and small and not adaptive(events) and all(e.what != BURNT_TRAINING for e in events)
 
 
 @lru_cache(maxsize=256)

@@ -16,47 +16,23 @@ from typing import Any
 
 from dp_accounting.pld import privacy_loss_distribution as pld
 from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
+from scipy.special import ndtr
 
 from synth.errors import AccountingError, RefusedError
-from synth.privacy.events import Event, GaussianEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
-from synth.privacy.pure import PURE, pure_epsilons, pure_pld
+from synth.privacy.events import Event, PartitionSelectionEvent, SubsampledGaussianEvent
+from synth.privacy.gaussian import gaussian_delta as gaussian_delta
+from synth.privacy.gaussian import gaussian_epsilon as gaussian_epsilon
+from synth.privacy.gaussian import gaussian_mu as gaussian_mu
+from synth.privacy.pure import pure_epsilons, pure_pld
 from synth.privacy.renyi import chosen, renyi_epsilon
+from synth.privacy.repeated import repeated_epsilon, repeats
+from synth.privacy.sums import selection_delta as selection_delta
+from synth.privacy.sums import total_mu as total_mu
 
 COARSE, FINE = 1e-3, 1e-4
 NOISE_GRID = 1e5  # calibrated noise is rounded up to it: last bits of a float tell nothing
 MAX_NOISE = 1e4
 LEAST_NOISE = 0.2  # no search below: the accountant slows down and nothing is gained
-
-
-def gaussian_delta(mu: float, epsilon: float) -> float:
-    """Delta of a ``mu``-GDP mechanism (Dong, Roth and Su 2022, Corollary 2.13)."""
-    if mu <= 0:
-        return 0.0
-    first, second = log_ndtr(-epsilon / mu + mu / 2), epsilon + log_ndtr(-epsilon / mu - mu / 2)
-    return float(math.exp(first) - math.exp(second)) if first > second else 0.0
-
-
-def gaussian_mu(epsilon: float, delta: float) -> float:
-    """The Gaussian budget: the largest ``mu`` whose mechanism is (epsilon, delta)-DP."""
-    return float(brentq(lambda mu: gaussian_delta(mu, epsilon) - delta, 1e-9, 1e3, xtol=1e-12, rtol=1e-12))
-
-
-def gaussian_epsilon(mu: float, delta: float) -> float:
-    """Epsilon of a ``mu``-GDP mechanism at ``delta``."""
-    if mu <= 0 or gaussian_delta(mu, 0.0) <= delta:
-        return 0.0
-    return float(brentq(lambda e: gaussian_delta(mu, e) - delta, 0.0, mu * mu / 2 + 40 * mu + 1, xtol=1e-12))
-
-
-def total_mu(events: Sequence[Event]) -> float:
-    """Root of the sum of squared ``mu`` of all counts."""
-    return math.sqrt(math.fsum(e.mu**2 for e in events if isinstance(e, GaussianEvent | PartitionSelectionEvent)))
-
-
-def selection_delta(events: Sequence[Event]) -> float:
-    """Sum of the deltas of all partition selections."""
-    return sum(e.delta for e in events if isinstance(e, PartitionSelectionEvent))
 
 
 def _sgd(events: Sequence[Event]) -> list[SubsampledGaussianEvent]:
@@ -106,8 +82,10 @@ def epsilon_of(events: Sequence[Event], delta: float, *, interval: float = FINE)
         AccountingError: An event of unknown type.
     """
     for event in events:
-        if not isinstance(event, GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent | PURE):
+        if not isinstance(event, Event):
             raise AccountingError(f"no accounting for an event of type {type(event).__name__}")
+    if repeats(events):
+        return repeated_epsilon(events, delta)
     left, mu, sgd = delta - selection_delta(events), total_mu(events), _sgd(events)
     if left <= 0:
         return math.inf
@@ -187,7 +165,7 @@ def _without_sgd(mu: float, pure: tuple[float, ...], delta: float) -> float:
 def replace_one_epsilon(events: Sequence[Event], delta: float) -> float:
     """Epsilon where neighbours differ by *replacing* one row: the same events, read under the other adjacency."""
     left, mu, sgd = delta - 2 * selection_delta(events), total_mu(events), _sgd(events)
-    if left <= 0:
+    if left <= 0 or repeats(events):
         return math.inf
     if chosen(events):
         return renyi_epsilon(events, left, rows=2)
@@ -226,7 +204,7 @@ def group_epsilon(events: Sequence[Event], delta: float, rows: int) -> float:
     sensitivity (Charles et al. 2024, arXiv:2407.07737).
     """
     left, mu, sgd = delta - group_selection_delta(events, rows), total_mu(events), _sgd(events)
-    if left <= 0:
+    if left <= 0 or repeats(events):
         return math.inf
     if chosen(events):
         return renyi_epsilon(events, left, rows=rows)

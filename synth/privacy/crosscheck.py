@@ -12,6 +12,7 @@ from synth.privacy.accounting import epsilon_of, selection_delta, total_mu
 from synth.privacy.events import Event, SubsampledGaussianEvent
 from synth.privacy.pure import pure_epsilons
 from synth.privacy.renyi import chosen, orders_of, renyi_epsilon, rho_of
+from synth.privacy.repeated import cross_check_repeated, repeats
 
 
 def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.03) -> dict[str, float]:
@@ -24,12 +25,15 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
 
     Returns:
         ``{"pld": , "prv": , "rdp": }``; for counts alone ``{"closed form": }``, which needs no check; with choices by the
-        exponential mechanism ``{"rdp": , "rdp (opacus)": }``; with Laplace noise ``{"pld": , "rdp": }``.
+        exponential mechanism ``{"rdp": , "rdp (opacus)": }``; with Laplace noise ``{"pld": , "rdp": }``; with the best of
+        several tries ``{"privacy profile": , "rdp": }``.
 
     Raises:
         AccountingError: PLD and PRV disagree, or RDP (a looser upper bound) is below PLD.
     """
     ours, mu, sgd = epsilon_of(events, delta), total_mu(events), _trained(events)
+    if repeats(events):
+        return cross_check_repeated(events, delta)
     if pure_epsilons(events) and not chosen(events):
         return _below_renyi(events, delta, ours)
     if chosen(events):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from synth.errors import AccountingError
+from synth.privacy.repetitions import Repetitions
 
 BURNT_TRAINING = "training (not needed)"  # charged as counts where noisy answers led past DP-SGD
 
@@ -173,12 +174,65 @@ class LocalEvent:
         return self.epsilon
 
 
-Event = GaussianEvent | PartitionSelectionEvent | SubsampledGaussianEvent | SelectionEvent | LaplaceEvent | LocalEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatedSelectionEvent:
+    """The best of a random, secret number of tries; the last charge of a run. See ``repetitions``.
+
+    Attributes:
+        what: Purpose, for people.
+        shape: Of the distribution of the number of tries (truncated negative binomial), as ``gamma``.
+        gamma: See ``shape``.
+        run_epsilon: What everything before the tries and *one* of them amount to at most, at ``run_delta``.
+        run_delta: See ``run_epsilon``.
+        near_epsilon: What one try by itself amounts to at most, at ``near_delta``: another point of its privacy curve.
+        near_delta: See ``near_epsilon``.
+    """
+
+    what: str
+    shape: float
+    gamma: float
+    run_epsilon: float
+    run_delta: float
+    near_epsilon: float
+    near_delta: float
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.shape <= 100 and 1e-5 <= self.gamma < 1)
+        _require(0 < self.run_epsilon < math.inf and 0 < self.run_delta < 1)
+        _require(0 <= self.near_epsilon < math.inf and 0 < self.near_delta < 1)
+
+    @property
+    def mean(self) -> float:
+        """Expected number of tries."""
+        return Repetitions(shape=self.shape, gamma=self.gamma).mean
+
+    @property
+    def epsilon(self) -> float:
+        """Of everything up to and with the best try, at ``mean * run_delta``."""
+        shift = Repetitions(shape=self.shape, gamma=self.gamma).shift(self.near_epsilon, self.near_delta)
+        return self.run_epsilon + shift
+
+    @property
+    def mu(self) -> float:
+        """What phases that plan in squared Gaussian budget count it as: nothing is left beside it."""
+        return math.inf
+
+
+Event = (
+    GaussianEvent
+    | PartitionSelectionEvent
+    | SubsampledGaussianEvent
+    | SelectionEvent
+    | LaplaceEvent
+    | LocalEvent
+    | RepeatedSelectionEvent
+)
 _TYPES: dict[str, type[Event]] = {
     "gaussian": GaussianEvent,
     "partition_selection": PartitionSelectionEvent,
     "subsampled_gaussian": SubsampledGaussianEvent,
     "selection": SelectionEvent,
+    "repeated_selection": RepeatedSelectionEvent,
     "laplace": LaplaceEvent,
     "local": LocalEvent,
 }

@@ -24,6 +24,7 @@ from synth.privacy.chain import Entry, Record, append, append_after, read_ledger
 from synth.privacy.checkpoint import Array
 from synth.privacy.events import Event, LocalEvent, event_to_dict
 from synth.privacy.journal import StepCount
+from synth.privacy.repeated import repeats
 
 
 class Ledger:
@@ -52,6 +53,7 @@ class Ledger:
     def _start(self, budget: Budget, path: Path | None, run: str, unit: str) -> None:
         self.run, self.unit = run, unit
         self.rows: RowCount | None = None
+        self.part = 1.0  # of the Gaussian budget, that phases take their shares of; less where tries follow (``attempts``)
         self._events: list[Event] = []
         self._path, self._holder = path, ""
         self._grant(budget)
@@ -146,8 +148,12 @@ class Ledger:
         return epsilon_of(self._events, self.working_delta) if self._events else 0.0
 
     def close(self, outcome: str) -> None:
-        """Note how the run ended; the charges stand whatever the outcome."""
-        self._write(("end", {"outcome": outcome}))
+        """Note how the run ended; the charges stand whatever the outcome.
+
+        When tries of which the best is taken ended is not noted: it would tell how many there were.
+        """
+        hidden = {"time": "not told"} if repeats(self._events) else {}
+        self._write(("end", {"outcome": outcome, **hidden}))
 
     @contextmanager
     def settled(self) -> Iterator[None]:

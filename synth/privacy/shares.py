@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from synth.errors import RefusedError
 from synth.privacy.accounting import gaussian_mu
 from synth.privacy.ledger import Ledger
 
@@ -18,12 +19,27 @@ SELECTION_SHARE = 0.05  # of the working delta, for partition selection
 
 def measurement_mu(ledger: Ledger) -> float:
     """The whole budget as a Gaussian-DP ``mu``; shares of its square are what phases get."""
-    return gaussian_mu(ledger.budget.epsilon, ledger.working_delta * (1 - SELECTION_SHARE))
+    return ledger.part * gaussian_mu(ledger.budget.epsilon, ledger.working_delta * (1 - SELECTION_SHARE))
 
 
 def sigma_for(ledger: Ledger, share: float, queries: int = 1) -> float:
     """Noise for ``queries`` counts of sensitivity 1 that together cost ``share`` of the Gaussian budget."""
     return math.sqrt(queries / share) / measurement_mu(ledger)
+
+
+def rest_share(ledger: Ledger) -> float:
+    """Share of the Gaussian budget that is left.
+
+    Raises:
+        RefusedError: Nothing is.
+    """
+    spent = math.fsum(e.mu**2 for e in ledger.events if not hasattr(e, "steps"))
+    deltas = math.fsum(getattr(e, "delta", 0.0) for e in ledger.events)
+    whole = gaussian_mu(ledger.budget.epsilon, ledger.working_delta - deltas)
+    left = whole**2 * (1 - 1e-9) - spent
+    if left <= 0:
+        raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
+    return left / measurement_mu(ledger) ** 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from synth.errors import AccountingError, RefusedError
+from synth.errors import AccountingError
 from synth.privacy import exact
-from synth.privacy.accounting import calibrate_noise, gaussian_mu
+from synth.privacy.accounting import calibrate_noise
 from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
-from synth.privacy.events import BURNT_TRAINING, GaussianEvent, SelectionEvent
+from synth.privacy.events import BURNT_TRAINING, Event, GaussianEvent, SelectionEvent
 from synth.privacy.geometric import geometric_std
 from synth.privacy.laplace import laplace_tables
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice, spread
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
-from synth.privacy.shares import Measurement, measurement_mu, sigma_for
+from synth.privacy.shares import Measurement, rest_share, sigma_for
 from synth.privacy.signs import SignProduct, check_products, said
 from synth.privacy.units import PrivacyUnits
 from synth.table import Domain, EncodedTable
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Subsets = Sequence[tuple[str, ...]]
+Answer = Sequence[npt.NDArray[Any]]
+TableNoise = Callable[[list[IntArray], PrivacyUnits, Entropy], Answer]
+Recode = Callable[[Codes], Codes]
 
 
 class PrivateTable(Sealed):
@@ -108,11 +112,10 @@ class PrivateTable(Sealed):
         pairs = list(zip(subsets, sigmas, strict=True))
         events = [GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs]
 
-        def draw() -> list[FloatArray]:
-            exact_counts = zip(self._exact_tables(subsets), sigmas, strict=True)
-            return [self.__units.noisy(table, sigma=sigma, entropy=self.__entropy) for table, sigma in exact_counts]
+        def noise(tables: list[IntArray], units: PrivacyUnits, entropy: Entropy) -> list[FloatArray]:
+            return [units.noisy(table, sigma=sigma, entropy=entropy) for table, sigma in zip(tables, sigmas, strict=True)]
 
-        found = self.ledger.ask(*events, draw=draw, about=self._about())
+        found = self.ask_tables(subsets, events, noise)
         return [
             Measurement(names=tuple(names), counts=noisy, sigma=np.asarray(sigma * self.spread))
             for (names, sigma), noisy in zip(pairs, found, strict=True)
@@ -166,38 +169,27 @@ class PrivateTable(Sealed):
         self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
     ) -> list[Measurement]:
         """The same for everything that is left, after which the budget is spent."""
-        return self.noisy_marginals(subsets, share=self._rest(), weights=weights)
+        return self.noisy_marginals(subsets, share=rest_share(self.ledger), weights=weights)
 
     def noisy_laplace_tables(self, subsets: Sequence[tuple[str, ...]], *, scale: float | None = None) -> list[Measurement]:
         """Tables with Laplace noise on whole numbers of one scale; by default as small as all that is left allows."""
         budget, delta = self.ledger.budget, self.ledger.working_delta
         events = laplace_tables(self.ledger.events, subsets, epsilon=budget.epsilon, delta=delta, scale=scale)
 
-        def draw() -> list[FloatArray]:
-            tables = zip(self._exact_tables(subsets), events, strict=True)
-            return [self.__units.laplace(table, scale=e.scale, entropy=self.__entropy) for table, e in tables]
+        def noise(tables: list[IntArray], units: PrivacyUnits, entropy: Entropy) -> list[FloatArray]:
+            return [units.laplace(table, scale=e.scale, entropy=entropy) for table, e in zip(tables, events, strict=True)]
 
-        found = self.ledger.ask(*events, draw=draw, about=self._about())
+        found = self.ask_tables(subsets, events, noise)
         sd = np.asarray(geometric_std(events[0].scale) * self.spread)
         return [Measurement(names=tuple(n), counts=c, sigma=sd) for n, c in zip(subsets, found, strict=True)]
 
     def burn_training(self) -> None:
         """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
-        self.ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(self.ledger, self._rest())))
+        self.ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(self.ledger, rest_share(self.ledger))))
 
     def burn_choice(self) -> None:
         """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
         self.ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=1e-6))
-
-    def _rest(self) -> float:
-        """Share of the Gaussian budget that is left."""
-        spent = math.fsum(e.mu**2 for e in self.ledger.events if not hasattr(e, "steps"))
-        deltas = math.fsum(getattr(e, "delta", 0.0) for e in self.ledger.events)
-        whole = gaussian_mu(self.ledger.budget.epsilon, self.ledger.working_delta - deltas)
-        left = whole**2 * (1 - 1e-9) - spent
-        if left <= 0:
-            raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
-        return left / measurement_mu(self.ledger) ** 2
 
     def noisy_gradients(self, module: torch.nn.Module, loss: RowLoss, plan: SgdPlan) -> NoisyGradient:
         """DP-SGD with all that is left of the budget.
@@ -249,41 +241,44 @@ class PrivateTable(Sealed):
         check_guesses(guesses, weights, biases, self.domain)
         event, most = SelectionEvent(what="choice of a table", epsilon=epsilon), Fraction(max(weights))
 
-        def draw() -> list[IntArray]:
-            tables, scale = self._exact_tables([names for names, _ in guesses]), self.__units.scale
-            wholes = [exact_whole(table, self.__entropy) for table in tables]
-            exact_gaps = (exact.exact_gap(table, guess, scale) for table, (_, guess) in zip(wholes, guesses, strict=True))
+        def noise(tables: list[IntArray], units: PrivacyUnits, entropy: Entropy) -> list[IntArray]:
+            wholes = [exact_whole(table, entropy) for table in tables]
+            exact_gaps = (exact.exact_gap(t, guess, units.scale) for t, (_, guess) in zip(wholes, guesses, strict=True))
             exact_scores = [Fraction(w) * gap + Fraction(b) for w, b, gap in zip(weights, biases, exact_gaps, strict=True)]
-            return [np.array([exponential_choice(exact_scores, sensitivity=most, epsilon=epsilon, entropy=self.__entropy)])]
+            return [np.array([exponential_choice(exact_scores, sensitivity=most, epsilon=epsilon, entropy=entropy)])]
 
-        (place,) = self.ledger.ask(event, draw=draw, about=self._about(*(names for names, _ in guesses)))
+        subsets = [names for names, _ in guesses]
+        (place,) = self.ask_tables(subsets, [event], noise, subsets)
         return int(place[0])
 
     def coarsen(self, groups: Sequence[IntArray]) -> PrivateTable:
         """The same rows with codes merged by public maps, one per column. Releases nothing, costs nothing."""
         domain = fold_domain(self.domain, groups)
-        merged = self.__codes.merged(groups)
-        coarse = PrivateTable(merged, domain, self.rows, self.ledger, (), self.__entropy, self.__units)
-        coarse.public = None if self.public is None else self.public.merged(domain, groups)
-        coarse.merged = hashlib.sha256(b"".join([self.merged.encode(), *(g.tobytes() for g in groups)])).hexdigest()
-        return coarse
+        public = None if self.public is None else self.public.merged(domain, groups)
+        digest = hashlib.sha256(b"".join([self.merged.encode(), *(g.tobytes() for g in groups)])).hexdigest()
+        return self.seen(domain, lambda codes: codes.merged(groups), public, digest)
 
-    def only(self, names: Sequence[str]) -> PrivateTable:
-        """The same rows with some of the columns, a public choice. Releases nothing, costs nothing."""
-        domain = self.domain.only(names)
-        codes = self.__codes.only([self.domain.names.index(name) for name in domain.names])
-        measured = [m for m in self.measured if set(m.names) <= set(domain.names)]
-        fewer = PrivateTable(codes, domain, self.rows, self.ledger, measured, self.__entropy, self.__units)
-        fewer.public, fewer.merged = None if self.public is None else self.public.only(domain), self.merged
-        return fewer
+    def seen(
+        self, domain: Domain, recode: Recode, public: EncodedTable | None, merged: str, ledger: Ledger | None = None
+    ) -> PrivateTable:
+        """The same units in other codes, each row's a function of its own, or behind another ledger (``views``)."""
+        book = self.ledger if ledger is None else ledger
+        seen = PrivateTable(recode(self.__codes), domain, self.rows, book, (), self.__entropy, self.__units)
+        seen.public, seen.merged = public, merged
+        return seen
+
+    def ask_tables(self, subsets: Subsets, events: Sequence[Event], noise: TableNoise, about: Iterable[object] = ()) -> Answer:
+        """Charge events, then give exact tables to a function that adds their noise. For doors alone: its answer leaves."""
+
+        def draw() -> Answer:
+            return noise(self._exact_tables(subsets), self.__units, self.__entropy)
+
+        return self.ledger.ask(*events, draw=draw, about=self._about(*about))
 
     def _about(self, *more: object) -> str:
         """What a question means beside its events: on which codes it is asked, and ``more``. Public, short."""
         return hashlib.sha256(repr((self.domain, self.merged, more)).encode()).hexdigest()
 
     def _exact_tables(self, subsets: Sequence[tuple[str, ...]]) -> list[IntArray]:
-        index = [self._index(tuple(names)) for names in subsets]
+        index = [tuple(self.domain.names.index(name) for name in names) for names in subsets]
         return exact.exact_tables(self.__codes, index, self.__units.exact_weights())
-
-    def _index(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        return tuple(self.domain.names.index(name) for name in names)

@@ -24,6 +24,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.shares import Measurement, measurement_mu, sigma_for
 from synth.privacy.signs import SignProduct
 from synth.privacy.vault import PrivateTable
+from synth.privacy.views import with_columns
 from synth.schema import Column, Kind, Schema
 from synth.table import Domain, EncodedTable
 
@@ -430,7 +431,7 @@ def test_some_of_the_columns_are_the_same_rows(keystream):
     )
     whole = PrivateTable(codes, domain, declared_rows(4), book, known, keystream(1))
     whole.public = EncodedTable(domain, codes.astype(np.int32))
-    some = whole.only(["c", "a"])
+    some = with_columns(whole, ["c", "a"])
     assert some.domain == Domain(names=("a", "c"), sizes=(3, 3), target="a", in_order=(3, 0))
     assert some.ledger is book
     assert book.events == ()
@@ -439,4 +440,4 @@ def test_some_of_the_columns_are_the_same_rows(keystream):
     (found,) = some.noisy_marginals([("a", "c")], share=0.99, aim="a purpose")
     assert np.abs(found.counts - [[0, 0, 1], [0, 0, 0], [1, 1, 0]]).max() <= 1
     assert book.events[0].what == "a purpose"
-    assert whole.only(["b"]).domain.target is None
+    assert with_columns(whole, ["b"]).domain.target is None
