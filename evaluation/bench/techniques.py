@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,8 +29,12 @@ from evaluation.utility.task import define_task
 from evaluation.utility.tstr import train_and_test
 from synth.api import fit
 from synth.errors import SynthError
+from synth.privacy.clipping import CLIPPINGS
+from synth.privacy.ingest import read_table
+from synth.randomize import randomize
 
 DATASETS, EPSILONS, SEEDS, DELTA = ("adult", "diabetes130"), (0.3, 1.0, 3.0), (0, 1, 2), 1e-5
+NONE = "none"
 Make = Callable[[Data, float, int], pd.DataFrame]
 
 
@@ -58,18 +63,23 @@ class Fit:
         model: Synthesizer.
         options: Of the synthesizer.
         public: Whether a tenth of the rows is public (and not private).
+        terms: Further arguments of ``synth.fit``.
+        for_target: Whether it is asked for the schema's target as its purpose.
     """
 
     model: str
     options: dict[str, Any] = field(default_factory=dict)
     public: bool = False
+    terms: dict[str, Any] = field(default_factory=dict)
+    for_target: bool = False
 
     def __call__(self, data: Data, epsilon: float, seed: int) -> pd.DataFrame:
         """Fit and draw."""
         private, tenth = split(data, seed) if self.public else (data, None)
+        terms = self.terms | ({"purpose": data.schema.target} if self.for_target else {})
         release = fit(
             private.train, epsilon=epsilon, delta=DELTA, schema=data.schema, model=self.model, options=self.options,
-            seed=seed, public=tenth,
+            seed=seed, public=tenth, **terms,
         )  # fmt: skip
         return release.sample(len(data.train), seed=seed)
 
@@ -84,17 +94,43 @@ def baseline(name: str) -> Make:
     return make
 
 
-MARGINAL, NET = "counts of cells", "clipped gradients"
-CENTRAL = "whoever fits"
+def randomized(data: Data, epsilon: float, _: int) -> pd.DataFrame:
+    """Cells randomised at their source; no seed can reach their noise."""
+    with tempfile.TemporaryDirectory() as folder:
+        place, made = Path(folder) / "rows.csv", Path(folder) / "randomized.parquet"
+        data.train.to_csv(place, index=False)
+        randomize(place, made, schema=data.schema, epsilon=epsilon)
+        return read_table(made)
+
+
+COUNTS, NET, CELLS = "counts of cells", "clipped gradients", "every cell of every row"
+CENTRAL, NOBODY, ALL = "whoever fits", "nobody", "everybody"
+VAE = "dpvae, clipping"
 TECHNIQUES = (
-    Technique(name="hybrid (default)", noise=f"{MARGINAL}, then {NET}", trust=CENTRAL, make=Fit(model="hybrid")),
-    Technique(name="marginal", noise=MARGINAL, trust=CENTRAL, make=Fit(model="marginal")),
-    Technique(name="independent, Gaussian", noise=MARGINAL, trust=CENTRAL, make=Fit(model="independent")),
-    Technique(name="dpvae, flat clipping", noise=NET, trust=CENTRAL, make=Fit(model="dpvae")),
-    Technique(name="marginal, a tenth public", noise=MARGINAL, trust=CENTRAL, make=Fit(model="marginal", public=True)),
-    Technique(name="NOT PRIVATE: trees", noise="none", trust="everybody", make=baseline("trees")),
-    Technique(name="NOT PRIVATE: net", noise="none", trust="everybody", make=baseline("net")),
-)
+    Technique(name="hybrid (default)", noise=f"{COUNTS}, then {NET}", trust=CENTRAL, make=Fit(model="hybrid")),
+    Technique(name="marginal", noise=COUNTS, trust=CENTRAL, make=Fit(model="marginal")),
+    Technique(name="independent, Gaussian noise", noise=COUNTS, trust=CENTRAL, make=Fit(model="independent")),
+    Technique(
+        name="independent, Laplace noise", noise=COUNTS, trust=CENTRAL,
+        make=Fit(model="independent", options={"mechanism": "laplace"}),
+    ),
+    *(
+        Technique(name=f"{VAE} {kind}", noise=NET, trust=CENTRAL, make=Fit(model="dpvae", options={"clipping": kind}))
+        for kind in CLIPPINGS
+    ),
+    Technique(name="marginal, a tenth public", noise=COUNTS, trust=CENTRAL, make=Fit(model="marginal", public=True)),
+    Technique(
+        name="marginal, 10 columns kept", noise=COUNTS, trust=CENTRAL,
+        make=Fit(model="marginal", terms={"max_columns": 10}, for_target=True),
+    ),
+    Technique(
+        name="marginal, race protected", noise=COUNTS, trust=CENTRAL,
+        make=Fit(model="marginal", terms={"protect_groups": ("race",)}),
+    ),
+    Technique(name="randomize (local)", noise=CELLS, trust=NOBODY, make=randomized),
+    Technique(name="NOT PRIVATE: trees", noise=NONE, trust=ALL, make=baseline("trees")),
+    Technique(name="NOT PRIVATE: net", noise=NONE, trust=ALL, make=baseline("net")),
+)  # fmt: skip
 
 
 def run(technique: Technique, dataset: str, data: Data, epsilon: float, seed: int) -> dict[str, Any]:
@@ -165,7 +201,7 @@ def main(place: Path, datasets: Sequence[str] = DATASETS) -> None:
         data = load_data(dataset)
         for seed in SEEDS:
             for technique in TECHNIQUES:
-                for epsilon in EPSILONS if technique.noise != "none" else EPSILONS[:1]:
+                for epsilon in EPSILONS if technique.noise != NONE else EPSILONS[:1]:
                     if (technique.name, dataset, epsilon, seed) not in done:
                         record = run(technique, dataset, data, epsilon, seed)
                         with place.open("a", encoding="utf-8") as out:

@@ -75,3 +75,15 @@ def test_public_rows_are_not_among_the_private_ones(data, monkeypatch):
     with pytest.raises(RefusedError):
         techniques.Fit(model="marginal", public=True)(data, 1.0, 0)
     assert not set(seen["private"].index) & set(seen["public"].index)
+
+
+def test_cells_are_randomised_at_their_source(data):
+    drawn = techniques.randomized(data, 8.0, 0)
+    assert list(drawn.columns) == ["age", "town", "paid"]
+    assert len(drawn) == 1200
+    assert 0.05 < np.mean(drawn["town"].to_numpy() == data.train["town"].to_numpy()) < 0.99
+
+
+def test_columns_are_chosen_for_the_target(data):
+    drawn = techniques.Fit(model="independent", terms={"max_columns": 2}, for_target=True)(data, 1.0, 0)
+    assert set(drawn.columns) == {"age", "paid"}
