@@ -15,6 +15,7 @@ from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
 from synth.models.measured.clipped import clipping_note
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
+from synth.models.measured.settling import ROWS, Steps, settle_weights
 from synth.models.measured.stage import (
     Learnt,
     coarse_domain,
@@ -58,6 +59,7 @@ class Hybrid:
         private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
         smooth_basis: Whether ordered columns pass through scaled cosines.
         target_products: Whether the target sees products of pairs of columns.
+        settle: Whether what noise has probably added to the net is taken out of it.
         rake: Whether drawn rows are weighed by the noisy answers.
         protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
         protected_share: Part of the Gaussian budget for these; it is missing in training.
@@ -73,6 +75,7 @@ class Hybrid:
     private_training: bool = True
     smooth_basis: bool = True
     target_products: bool = True
+    settle: bool = True
     rake: bool = True
     protect_groups: tuple[str, ...] = ()
     protected_share: float = SHARE
@@ -104,7 +107,7 @@ class Hybrid:
         domain = learnt.groups.domain
         model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
         pretrain(model, model, learnt, run, public)
-        note = self._train(model, learnt, run) if training else LEFT_OUT
+        note = self._train(model, learnt, run, public) if training else LEFT_OUT
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         model.draw_rows(
@@ -138,7 +141,7 @@ class Hybrid:
     def _bound(self) -> Clipping:
         return Clipping(kind=self.clipping, quantile=self.clip_quantile)
 
-    def _train(self, model: Autoregressive, learnt: Learnt, run: Run) -> str:
+    def _train(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator) -> str:
         """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing.
 
         Returns:
@@ -156,7 +159,12 @@ class Hybrid:
         peak = self.learning_rate
         if peak is None:
             peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
+        start, domain = model.skip.weight.detach().clone(), learnt.groups.domain
+        steps = Steps(plan, gradients.noise_std, peak)
         descend(model, gradients, plan, peak, run)
+        if self.settle:
+            rows = learnt.mixture.draw_rows(domain, torch.rand(ROWS, len(domain.sizes) + 1, generator=public))
+            settle_weights(model, start, rows, steps, target=target_of(domain))
         return clipping_note(gradients, plan)
 
     def plan(self, rows: RowCount, epsilon: float, columns: int = 1) -> SgdPlan:
@@ -199,10 +207,15 @@ class Hybrid:
         return model
 
 
+def target_of(domain: Domain) -> int:
+    """Position of the target, or -1."""
+    return domain.names.index(domain.target) if domain.target is not None else -1
+
+
 def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:
     """For every column but the target, the target's mean rank by code, from the noisy tables; shape (size,) each."""
     domain = learnt.groups.domain
-    target = domain.names.index(domain.target) if domain.target is not None else -1
+    target = target_of(domain)
     ranks = np.linspace(0, 1, domain.sizes[target])
     sums: dict[int, FloatArray] = {}
     for table in learnt.evidence.tables:

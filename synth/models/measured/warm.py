@@ -17,7 +17,7 @@ from synth.privacy.clipping import Clipping
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan
 
 TABLE_SHARE = 0.35  # of the Gaussian budget, for tables of pairs
-WARM_UP = 10
+WARM_UP, MOMENTUM = 10, 0.9
 PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
 MOST_NOISE = 0.1  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
 WIDE = 500  # groups of all columns beyond which pre-training takes half the batch
@@ -88,7 +88,7 @@ def descend(model: nn.Module, gradients: NoisyGradient, plan: SgdPlan, peak: flo
     ``peak`` is a rate for the norm that clipping begins with; where that adapts, the rate goes against it, so that a step
     carries the noise that it was set for.
     """
-    optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=peak, momentum=MOMENTUM)
     for p in model.parameters():
         optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     state = [*model.parameters(), *(optimizer.state[p]["momentum_buffer"] for p in model.parameters())]

@@ -47,7 +47,8 @@ class Autoregressive(nn.Module):
         self.register_buffer("scores", torch.zeros(len(bias), 0) if scores is None else scores)
         self.bases = smooth_bases(domain) if smooth else [torch.eye(size) for size in domain.sizes]
         whole = torch.block_diag(*self.bases) if smooth else None  # type: ignore[no-untyped-call]
-        self.skip = OneHotLinear(column_of(domain.sizes), len(bias), mask=draw_mask(domain), basis=whole)
+        self.mask = draw_mask(domain)
+        self.skip = OneHotLinear(column_of(domain.sizes), len(bias), mask=self.mask, basis=whole)
         owner = [int(column_of(domain.sizes)[int(s.nonzero()[0, 0])]) for s in self.scores.T]
         pairs = [(a, b) for a, b in combinations(range(len(owner)), 2) if owner[a] != owner[b]]
         self.first, self.second = (torch.tensor([p[side] for p in pairs], dtype=torch.long) for side in (0, 1))
@@ -59,19 +60,23 @@ class Autoregressive(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Negative log likelihood of each row, shape (rows,), in nats."""
-        parts = list(torch.split(self.skip(codes + self.offsets), self.sizes, 1))
-        if self.products is not None:
-            seen = [j for j in range(len(self.sizes)) if j != self.target]
-            parts[self.target] = parts[self.target] + self.products(self._pairs(codes, seen))
         chosen = []
-        for j, (part, bias) in enumerate(zip(parts, torch.split(self.bias, self.sizes), strict=True)):
-            logits = bias + part @ self.bases[j].T
+        for j, logits in enumerate(self.logits(codes)):
             chosen.append(logits.gather(1, codes[:, j : j + 1])[:, 0] - logits.logsumexp(1))
         losses: Tensor = -torch.stack(chosen, 1).sum(1)
         return losses
 
-    def _pairs(self, codes: Tensor, seen: list[int]) -> Tensor:
-        """Products of scores of the columns ``seen``, shape (rows, pairs)."""
+    def logits(self, codes: Tensor) -> list[Tensor]:
+        """Logits of every column's codes given the columns before it, shape (rows, size) each."""
+        parts = list(torch.split(self.skip(codes + self.offsets), self.sizes, 1))
+        if self.products is not None:
+            parts[self.target] = parts[self.target] + self.products(self.pairs(codes))
+        triples = zip(parts, torch.split(self.bias, self.sizes), self.bases, strict=True)
+        return [bias + part @ basis.T for part, bias, basis in triples]
+
+    def pairs(self, codes: Tensor) -> Tensor:
+        """Products of scores of the columns before the target, shape (rows, pairs)."""
+        seen = [j for j in range(len(self.sizes)) if j != self.target]
         scores = self.scores[codes[:, seen] + self.offsets[seen]].sum(1)
         pairs: Tensor = scores[:, self.first] * scores[:, self.second] * self.scale
         return pairs
@@ -98,8 +103,7 @@ class Autoregressive(nn.Module):
         for j in self.order:
             low, high = int(self.offsets[j]), int(self.offsets[j]) + self.sizes[j]
             if self.products is not None and j == self.target:
-                seen = [k for k in self.order if k != j]
-                logits[:, low:high] += self.products(self._pairs(codes, seen)) @ self.bases[j].T
+                logits[:, low:high] += self.products(self.pairs(codes)) @ self.bases[j].T
             if targets is not None:
                 shift = matching_bias(logits[:, low:high], targets[j])
                 self.bias[low:high] += shift

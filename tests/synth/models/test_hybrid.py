@@ -90,6 +90,18 @@ def test_impossible_clipping_is_refused_before_any_row_is_read(bad):
         Hybrid(**bad)
 
 
+@pytest.mark.parametrize("settle", [True, False])
+def test_noise_is_taken_out_of_what_was_trained_unless_switched_off(settle, monkeypatch):
+    found = []
+
+    def settle_weights(model, start, rows, steps, *, target):
+        found.append((target, rows.shape[1], steps.plan.steps, bool((model.skip.weight != start).any())))
+
+    monkeypatch.setattr(hybrid, "settle_weights", settle_weights)
+    Hybrid(steps=3, settle=settle).fit(private(uniform((4, 4, 2)), domain((4, 4, 2), "c1")), Run())
+    assert found == ([(1, 3, 3, True)] if settle else [])
+
+
 def test_a_tiny_budget_leaves_independent_columns_and_a_note():
     dom = domain((4, 4, 2), "c2")
     data = private(uniform((4, 4, 2), 100), dom, epsilon=0.01)
