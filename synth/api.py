@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth.candidates import Tuner
 from synth.entity import completed, learnt_schema, unit_of
-from synth.errors import InputError
 from synth.fewer_columns import CHOSEN, Purpose, aimed, check_purpose, fewer_columns, purpose_of, without
 from synth.models.base import Run
 from synth.models.measured.protect import check_protection
@@ -26,9 +24,9 @@ from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
 from synth.privacy.public import PublicRows, set_beside
-from synth.privacy.randomness import Entropy, os_entropy
+from synth.privacy.randomness import Entropy, FreshBytes
 from synth.privacy.rows import StoredRows
-from synth.processes import several
+from synth.privacy.together import check_alike, crew, follow, tell
 from synth.progress import Progress, Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import ReadOptions
@@ -111,7 +109,7 @@ def fit(
         noise_key: File with a secret (``synth noise-key``) that makes this fit repeatable bit for bit, but for the date on
             its receipt, for whoever holds it and the rows; operating-system entropy by default.
         checkpoint: File that keeps what was answered and trained, so that an interrupted fit can go on. Delete it once the
-            release is saved. Needs a ledger, and no noise key.
+            release is saved. Needs a ledger, and no noise key. In several processes the first one keeps it.
         resume: Go on with the fit that left ``checkpoint``: every other argument as it was. Nothing is charged or drawn twice.
         progress: Told about phases, steps and epsilon; by default nobody, or the reader of a notebook.
         delimiter: Of a text file.
@@ -143,37 +141,38 @@ def fit(
     beside = None if public is None else load_public(public, replace(options_read, sql=None, sheet=None))
     secret = read_noise_key(Path(noise_key)) if noise_key is not None else None
     unit = unit_of(declared)
-    workers = _workers(secret, declared)
-    if workers is not None and beside is not None:
-        _check_same(workers, beside)
-    if workers is not None and resume:
-        raise InputError("a fit in several processes does not go on after an interruption; start it anew without --resume")
-    place = Path(ledger) if ledger is not None and (workers is None or workers.leads) else None
-    keep = Path(checkpoint) if checkpoint is not None and workers is None else None
-    plan = Going(place, keep, resume=resume, keyed=secret is not None)
     asked = [purpose, max_columns]
+    workers = crew(
+        data, entity=declared is not None and declared.entity is not None, keyed=secret is not None, own_rows=own_rows
+    )
+    leads = workers is None or workers.leads
     settings = _settings(budget, declared, model, synthesizer, seed, beside, asked)
-    named = str(data) if isinstance(data, str | Path) else None
-    told = settings | {"data": named, "way of reading": dataclasses.asdict(options_read)}
+    way = {"way of reading": dataclasses.asdict(options_read)}
+    if workers is not None:
+        check_alike(workers, settings | way, data)
+    place = Path(ledger) if ledger is not None and leads else None
+    keep = Path(checkpoint) if checkpoint is not None and leads else None
+    plan = Going(place, keep, resume=resume and leads, keyed=secret is not None)
+    told = settings | way | {"data": str(data) if isinstance(data, str | Path) else None}
     kept = plan.kept(told)
     if place is not None and kept is None:
         check_admission(place, budget, unit)
-    if workers is not None and not isinstance(data, str | Path) and not own_rows:
-        raise InputError(
-            "each process would add its frame's rows to those of the others: give a file, of which each reads its part, or say "
-            "own_rows=True if no row is in the frames of two processes"
-        )
     found = _rows(data, declared, progress, options_read, workers)
     if purpose is not None and declared is None:
         declared = aimed(settled_schema(header_of(found), None), purpose)
         if fewer is not None:
             check_purpose(fewer, declared)
     fresh = secrets.randbits(63) if kept is None else kept.seed
-    if workers is not None and not workers.leads:
-        budget = Budget(**workers.told(dict))
-    book = plan.ledger(budget, kept, told, fresh, unit)
+    if workers is None or workers.leads:
+        book = plan.ledger(budget, kept, told, fresh, unit)
+    else:
+        book, fresh = follow(workers, unit)
     with book.settled():
-        noise = Noise(os_entropy, fresh, FRESH) if workers is None else _shared(workers, book.budget, fresh)
+        if workers is not None and workers.leads:
+            tell(workers, book, fresh)
+        source = FreshBytes() if workers is None else workers
+        book.watch(source)
+        noise = Noise(source, fresh, FRESH)
         if secret is not None:
             noise = _keyed(secret, found, _settings(book.budget, declared, model, synthesizer, seed, beside, asked))
         rows = [open_frame(found, declared, book, entropy=noise.entropy, public=beside)]
@@ -237,34 +236,6 @@ def learn(
 
 def _check_groups(synthesizer: Any, schema: Schema) -> None:
     check_protection(getattr(synthesizer, PROTECTED, ()), learnt_schema(schema).only_modelled().names, schema.target)
-
-
-def _workers(secret: bytes | None, schema: Schema | None) -> Workers | None:
-    """The other processes of this run, where there are any; those of a library that set them up before as well."""
-    if not several() and "torch.distributed" not in sys.modules:
-        return None
-    from synth.privacy.workers import join
-
-    workers = join()
-    if workers is not None and secret is not None:
-        raise InputError("a noise key repeats the fit of one process; fit without --noise-key, or in one process")
-    if workers is not None and schema is not None and schema.entity is not None:
-        raise InputError("rows of one entity must lie in one process, which is not arranged for yet; fit in one process")
-    return workers
-
-
-def _check_same(workers: Workers, public: PublicRows) -> None:
-    """Public rows are given whole to every process: codes must mean the same to all."""
-    own = public.digest()
-    if workers.told(lambda: own) != own:
-        raise InputError("every process needs the same public table, not a part of it; give all of them the same file")
-
-
-def _shared(workers: Workers, budget: Budget, seed: int) -> Noise:
-    """The lead tells what the others need to do as it does: its budget (they wait for it with their ledger) and its seed."""
-    if workers.leads:
-        workers.told(lambda: dataclasses.asdict(budget))
-    return Noise(workers, workers.told(lambda: seed), FRESH)
 
 
 class Noise(NamedTuple):

@@ -29,7 +29,7 @@ from synth.errors import InputError, SynthError, WorkerError
 from synth.parallel import cores
 from synth.progress import Silent
 from synth.release import Release, load
-from synth.runner import fit_config
+from synth.runner import checkpoint_of, fit_config
 from synth.writer import write_rows
 
 NEEDED = '--engine ray needs a further package; install it with: pip install "synth-dp[ray]"'
@@ -37,11 +37,13 @@ PART = 8  # blocks of a file: about a million rows
 NAMES = "part-*.parquet"
 
 
-def fit_on_ray(config: FitConfig, target: Path, ledger: Path, workers: int | None = None, *, force: bool = False) -> Release:
+def fit_on_ray(
+    config: FitConfig, target: Path, ledger: Path, workers: int | None = None, *, force: bool = False, resume: bool = False
+) -> Release:
     """One fit in several processes of a cluster: one ledger, one model.
 
     All see the same files; the first process writes ledger and model. A process that is lost ends the run: nothing is tried
-    again, as that would cost again. What was charged stays charged.
+    again by itself: what was charged stays charged, and the checkpoint beside the model is there for ``resume``.
 
     Args:
         config: As for a fit in one process.
@@ -49,6 +51,7 @@ def fit_on_ray(config: FitConfig, target: Path, ledger: Path, workers: int | Non
         ledger: Where charges are recorded.
         workers: Processes; by default as many as the cluster has processors.
         force: Replace the model that is there.
+        resume: Go on with the same run that was interrupted.
 
     Raises:
         SynthError: What ended a process.
@@ -60,7 +63,7 @@ def fit_on_ray(config: FitConfig, target: Path, ledger: Path, workers: int | Non
 
         once = FailureConfig(max_failures=0, max_preemption_failures=0, controller_failure_limit=0)
         trainer = TorchTrainer(
-            partial(_fit_part, config, str(target.absolute()), str(ledger.absolute()), os.getcwd()),
+            partial(_fit_part, config, target.absolute(), ledger.absolute(), Path.cwd(), resume),
             torch_config=TorchConfig(backend="gloo"),
             scaling_config=ScalingConfig(num_workers=size),
             run_config=RunConfig(storage_path=os.path.abspath(kept), failure_config=once),
@@ -75,16 +78,19 @@ def fit_on_ray(config: FitConfig, target: Path, ledger: Path, workers: int | Non
     return load(target)
 
 
-def _fit_part(config: FitConfig, target: str, ledger: str, folder: str) -> None:
+def _fit_part(config: FitConfig, target: Path, ledger: Path, folder: Path, resume: bool) -> None:
     """What every process runs. Only a sentence leaves it: a traceback may hold private values."""
     failure: SynthError | None = None
     try:
         from ray.train import get_context
 
         os.chdir(folder)  # Ray has a folder of its own; the paths are those of whoever started the run
-        release = fit_config(config, Path(ledger), Silent())
+        checkpoint = checkpoint_of(target) if config.noise_key is None or resume else None
+        release = fit_config(config, ledger, Silent(), checkpoint=checkpoint, resume=resume)
         if get_context().get_world_rank() == 0:
-            release.save(Path(target))
+            release.save(target)
+            if checkpoint is not None:
+                checkpoint.unlink(missing_ok=True)
     except Exception as error:  # noqa: BLE001 - as in the command line
         failure = _sentence(error)
     if failure is not None:  # outside of the handler: nothing is chained to it

@@ -12,6 +12,11 @@ from synth.registry import DEFAULT
 from synth.release import Release
 
 
+def checkpoint_of(target: Path) -> Path:
+    """Where the fit of a model keeps what it was answered, until the model is saved."""
+    return target.with_name(target.name + ".checkpoint")
+
+
 def fit_config(
     config: FitConfig, ledger: Path, progress: Progress, *, checkpoint: Path | None = None, resume: bool = False
 ) -> Release:

@@ -34,15 +34,13 @@ def fit_engine(
     Raises:
         InputError: No such engine, or an option that it does not go with.
     """
-    from synth.cluster import fit_on_ray
-
     _check(engine, workers)
-    if resume:
-        raise InputError("a fit in several processes does not go on after an interruption; start it anew without --resume")
     book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
     with Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("fitting on a Ray cluster")
-        return fit_on_ray(said, target, book, workers, force=force), book
+        from synth.cluster import fit_on_ray
+
+        return fit_on_ray(said, target, book, workers, force=force, resume=resume), book
 
 
 def sample_engine(
@@ -75,8 +73,6 @@ def sample_engine(
     Raises:
         InputError: No such engine, or an option that it does not go with.
     """
-    from synth.cluster import sample_on_ray
-
     _check(engine, workers)
     if not plain:
         raise InputError(
@@ -87,6 +83,8 @@ def sample_engine(
     started = time.monotonic()
     with Reporter(quiet=quiet, as_json=as_json) as progress:
         progress.phase("sampling on a Ray cluster")
+        from synth.cluster import sample_on_ray
+
         total, files = sample_on_ray(model, target, rows, seed=seed, workers=workers, force=force)
     facts = {"output": str(target), "rows": total, "files": files, "seconds": round(time.monotonic() - started, 2)}
     if as_json:

@@ -28,15 +28,16 @@ def say(text: str, *, quiet: bool = False) -> None:
         err.print(text)
 
 
-SILENCE = 1.0  # seconds after which a phase that goes on says so
+SILENCE = 0.75  # seconds after which a phase that goes on says so; with a beat of a quarter of it, a second is never silent
 
 
 class Reporter:
-    """Progress on stderr: a bar on a terminal, a line per phase (JSON lines with ``--json``) elsewhere."""
+    """Progress on stderr: a bar on a terminal, JSON lines elsewhere (and with ``--json``), at least one a second."""
 
     def __init__(self, *, quiet: bool, as_json: bool, epsilon: float | None = None) -> None:
         """``epsilon`` is the budget that spending is compared with."""
-        self._quiet, self._json, self._budget = quiet, as_json, epsilon
+        self._quiet, self._budget = quiet, epsilon
+        self._drawn = not quiet and not as_json and err.is_terminal
         self._spent, self._started = 0.0, time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -46,7 +47,7 @@ class Reporter:
         self._beat = threading.Thread(target=self._keep_telling, daemon=True)
 
     def __enter__(self) -> Reporter:
-        if not self._quiet and not self._json and err.is_terminal:
+        if self._drawn:
             self._bar = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
@@ -72,7 +73,7 @@ class Reporter:
             self._beat.join()
 
     def _keep_telling(self) -> None:
-        """A line a second while a phase says nothing itself."""
+        """Lines while a phase says nothing itself."""
         while not self._over.wait(SILENCE / 4):
             if self._phase and time.monotonic() - self._last > SILENCE:
                 self._line()
@@ -88,7 +89,7 @@ class Reporter:
             self._line()
 
     def advance(self, steps: int = 1) -> None:
-        """Move the bar, or print a line a second."""
+        """Move the bar, or print a line where there was none for a while."""
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=steps)
@@ -122,21 +123,15 @@ class Reporter:
     def _write(self) -> None:
         pace, left = self._pace()
         seconds = round(time.monotonic() - self._started, 1)
-        if self._json:
-            facts = {
-                "phase": self._phase,
-                "done": self._done,
-                "total": self._total,
-                "per_second": pace,
-                "seconds_left": left,
-                "seconds": seconds,
-            }
-            if self._budget is not None:
-                facts["epsilon_spent"] = round(self._spent, 4)
-            sys.stderr.write(json.dumps(facts) + "\n")
-            return
-        steps = f" {self._done}/{self._total}" if self._total else ""
-        rate = "" if pace is None else f" {pace:,.0f}/s"
-        rest = "" if left is None else f", {left:.0f} s left"
-        sys.stderr.write(f"[{seconds:6.1f} s] {self._phase}{steps}{rate}{rest} {self._spending()}".rstrip() + "\n")
+        facts = {
+            "phase": self._phase,
+            "done": self._done,
+            "total": self._total,
+            "per_second": pace,
+            "seconds_left": left,
+            "seconds": seconds,
+        }
+        if self._budget is not None:
+            facts |= {"epsilon_spent": round(self._spent, 4), "epsilon": self._budget}
+        sys.stderr.write(json.dumps(facts) + "\n")
         sys.stderr.flush()

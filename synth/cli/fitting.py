@@ -30,7 +30,7 @@ Delimiter = Annotated[str | None, typer.Option("--delimiter", help="Of a text fi
 Quote = Annotated[str | None, typer.Option("--quote", help="Around texts of a text file; '' for none.")]
 Sql = Annotated[str | None, typer.Option("--sql", help="Query, where the table is the URL of a database.")]
 Sheet = Annotated[str | None, typer.Option("--sheet", help="Of a workbook.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress (a bar on a terminal, JSON lines elsewhere).")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on stdout, JSON progress on stderr.")]
 Engine = Annotated[
     str | None, typer.Option("--engine", help="ray: in processes of a Ray cluster (RAY_ADDRESS, or this machine).")
@@ -178,22 +178,23 @@ def run_fit(
     said: FitConfig, target: Path, *, force: bool, quiet: bool, as_json: bool, resume: bool = False
 ) -> tuple[Any, Path]:
     """Fit and save with progress; also what ``synth demo`` does."""
-    from synth.privacy.chain import read_ledger
-    from synth.release import check_writable
-    from synth.runner import fit_config
-
-    if leads():
-        check_writable(target, force=force)
     quiet, as_json = (quiet, as_json) if leads() else (True, False)
-    book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
-    checkpoint = target.with_name(target.name + ".checkpoint") if said.noise_key is None or resume else None
-    earlier = sum(record["record"] == "run" for record in read_ledger(book))
-    if earlier and not resume:
-        say(
-            f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up",
-            quiet=quiet,
-        )
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=said.epsilon) as progress:
+        progress.phase("starting")
+        from synth.privacy.chain import read_ledger
+        from synth.release import check_writable
+        from synth.runner import checkpoint_of, fit_config
+
+        if leads():
+            check_writable(target, force=force)
+        book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
+        checkpoint = checkpoint_of(target) if said.noise_key is None or resume else None
+        earlier = sum(record["record"] == "run" for record in read_ledger(book))
+        if earlier and not resume:
+            say(
+                f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up",
+                quiet=quiet or as_json,
+            )
         release = fit_config(said, book, progress, checkpoint=checkpoint, resume=resume)
         if leads():
             release.save(target, force=force)
@@ -262,23 +263,24 @@ def sample(
             engine, Path(model), Path(output), rows, seed, workers, plain=plain, force=force, quiet=quiet, as_json=as_json
         )
         return
-    from synth.reading.database import shown as shown_place
-    from synth.release import BLOCK, dataset_seeds, load
-
     if datasets is not None and not 1 <= datasets <= MAX_DATASETS:
         raise InputError(f"--datasets takes a number from 1 to {MAX_DATASETS}, not {datasets}")
-    release = load(model)
     if entities is not None and (conditions or balance):
         raise InputError("--entities goes without conditions and --balance, which are about rows")
-    total = release.receipt.rows if rows is None else rows
     threads = cores() if workers is None else workers
     if threads < 1:
         raise InputError(f"--workers takes a number of threads, at least 1, not {threads}")
     started = time.monotonic()
     worth: list[float] = []
     lengths: list[int] = []
-    seeds: list[int | None] = [seed] if datasets is None else [*dataset_seeds(datasets, seed)]
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
+        progress.phase("starting")
+        from synth.reading.database import shown as shown_place
+        from synth.release import BLOCK, dataset_seeds, load
+
+        release = load(model)
+        total = release.receipt.rows if rows is None else rows
+        seeds: list[int | None] = [seed] if datasets is None else [*dataset_seeds(datasets, seed)]
         progress.phase("sampling", total * len(seeds))
         asked = rows if release.persons is not None or entities is not None else total
         drawn = [_drawn(release, asked, one, conditions or (), balance, entities, threads) for one in seeds]

@@ -94,7 +94,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, fitting.stop)
     # two OpenMP threads on a machine that others use wait for each other: ten times slower was seen, 1.5 times faster at best
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # once more, while an error was told
+        code = EXIT_INTERRUPTED
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # all is written: whoever ends what is left of this process may
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:

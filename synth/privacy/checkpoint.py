@@ -76,6 +76,19 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, new: bool = False) -
     Raises:
         InputError: It cannot be written, or is there already.
     """
+    try:
+        _put(path, packed(checkpoint), new=new)
+    except FileExistsError:
+        raise InputError(
+            f"{str(path)!r} is left from a run that was interrupted, or belongs to one that is still going on: go on with it "
+            "by --resume, which spends nothing twice, or delete it to start anew"
+        ) from None
+    except OSError as error:
+        raise InputError(f"cannot write the checkpoint {str(path)!r}: {error.strerror}") from None
+
+
+def packed(checkpoint: Checkpoint) -> bytes:
+    """The content of a checkpoint file."""
     tensors = {f"answer {i} {k}": a for i, answer in enumerate(checkpoint.answers) for k, a in enumerate(answer.arrays)}
     tensors |= {f"state {i}": a for i, a in enumerate(checkpoint.state)}
     head = {
@@ -88,15 +101,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint, *, new: bool = False) -
     body = safetensors.numpy.save(
         {name: np.array(values, order="C") for name, values in tensors.items()}, {"head": json.dumps(head, sort_keys=True)}
     )
-    try:
-        _put(path, MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body, new=new)
-    except FileExistsError:
-        raise InputError(
-            f"{str(path)!r} is left from a run that was interrupted, or belongs to one that is still going on: go on with it "
-            "by --resume, which spends nothing twice, or delete it to start anew"
-        ) from None
-    except OSError as error:
-        raise InputError(f"cannot write the checkpoint {str(path)!r}: {error.strerror}") from None
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def _put(path: Path, content: bytes, *, new: bool) -> None:
@@ -133,16 +138,21 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"cannot read the checkpoint {str(path)!r}: {error.strerror}") from None
     if facts.st_mode & 0o077 or facts.st_uid != os.geteuid():
         raise InputError(f"the checkpoint {str(path)!r} must be yours, and closed to everybody else: chmod 600 {path}")
-    digest, body = content[len(MAGIC) : len(MAGIC) + 65], content[len(MAGIC) + 65 :]
     try:
-        if not content.startswith(MAGIC) or digest != hashlib.sha256(body).hexdigest().encode() + b"\n":
-            raise ValueError("digest")
-        return _parsed(body)
+        return unpacked(content)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, SynthError, safetensors.SafetensorError):
         raise InputError(
             f"the checkpoint {str(path)!r} is damaged or of another version: the run cannot go on, and what it charged stays "
             "charged; delete the file to start anew"
         ) from None
+
+
+def unpacked(content: bytes) -> Checkpoint:
+    """The inverse of ``packed``; raises what Python raises where the content is something else."""
+    digest, body = content[len(MAGIC) : len(MAGIC) + 65], content[len(MAGIC) + 65 :]
+    if not content.startswith(MAGIC) or digest != hashlib.sha256(body).hexdigest().encode() + b"\n":
+        raise ValueError("digest")
+    return _parsed(body)
 
 
 def _parsed(body: bytes) -> Checkpoint:

@@ -16,6 +16,7 @@ from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.lake import DATABASE, Lake, Reading, is_lake, open_lake
 from synth.privacy.ledger import Ledger
+from synth.privacy.parts import frame_part, lake_part
 from synth.privacy.prepare import free_text
 from synth.privacy.public import PublicRows, filled
 from synth.privacy.randomness import Entropy, os_entropy
@@ -42,18 +43,20 @@ def read_rows(
         schema: Declared facts; columns that are made anew do not reach the store.
         options: How to read it.
         progress: Told that something goes on, not how many rows there are.
-        part: Which of how many workers reads, from 0: it keeps its part of the rows. All must find them in the same order, or
-            a row might count twice.
+        part: Which of how many workers reads, from 0: it keeps its part of the rows, or of the entities. All must find rows in
+            the same order, or one might count twice.
     """
-    (rank, of), url = part, is_url(str(place))
-    if of > 1 and (url or DATABASE in str(place)):
+    shared, url = part[1] > 1, is_url(str(place))
+    if shared and (url or DATABASE in str(place)):
         raise InputError("the rows of a query may come in another order to each process; give a file, or fit in one process")
     if url or not is_lake(str(place)):
         loaded = load_table(place, options)
-        start, end = (len(loaded.frame) * r // of for r in (rank, rank + 1))
-        return replace(loaded, frame=loaded.frame.iloc[start:end])
+        if not shared:
+            return loaded
+        settled_schema([str(name) for name in loaded.frame.columns], schema)
+        return replace(loaded, frame=frame_part(loaded.frame, schema, part))
     lake = open_lake(str(place), Reading(delimiter=options.delimiter, encoding=options.encoding))
-    return store_rows(lake.part(rank, of), schema, progress)
+    return store_rows(lake_part(lake, schema, part) if shared else lake, schema, progress)
 
 
 def store_rows(lake: Lake, schema: Schema | None, progress: Progress, folder: Path | None = None) -> StoredRows:

@@ -33,10 +33,11 @@ class Journal:
     """The answers of one run, those of its earlier parts first.
 
     Attributes:
-        path: Of the checkpoint.
+        path: Of the checkpoint; ``None`` where another process of the run keeps it.
+        checkpoint: What it holds.
     """
 
-    def __init__(self, path: Path, checkpoint: Checkpoint, charged: Sequence[Event] = ()) -> None:
+    def __init__(self, path: Path | None, checkpoint: Checkpoint, charged: Sequence[Event] = ()) -> None:
         """Go on after ``checkpoint``.
 
         Args:
@@ -54,12 +55,12 @@ class Journal:
                     "the checkpoint holds answers that its ledger does not know; name the ledger it was begun with"
                 )
         self.path = path
-        self._checkpoint = replace(checkpoint, answers=tuple(known))
+        self.checkpoint = replace(checkpoint, answers=tuple(known))
         self._charged, self._place = tuple(charged), 0
 
     def before(self) -> tuple[Event, ...]:
         """What had been charged when the next question was asked; all of it, where no further answer is known."""
-        answers = self._checkpoint.answers
+        answers = self.checkpoint.answers
         return self._charged[: answers[self._place].start] if self._place < len(answers) else self._charged
 
     def next(self, events: tuple[Event, ...], about: str) -> tuple[Array, ...] | None:
@@ -68,7 +69,7 @@ class Journal:
         Raises:
             AccountingError: The next answer is to another question.
         """
-        answers = self._checkpoint.answers
+        answers = self.checkpoint.answers
         if self._place == len(answers):
             return None
         answer = answers[self._place]
@@ -82,12 +83,12 @@ class Journal:
 
     def keep(self, answer: Answer) -> None:
         """Add an answer to the checkpoint."""
-        self._write(replace(self._checkpoint, answers=(*self._checkpoint.answers, answer)))
+        self._write(replace(self.checkpoint, answers=(*self.checkpoint.answers, answer)))
         self._place += 1
 
     def keep_state(self, state: Sequence[Tensor]) -> None:
         """Replace the state of training in the checkpoint."""
-        self._write(replace(self._checkpoint, state=tuple(t.detach().numpy().copy() for t in state)))
+        self._write(replace(self.checkpoint, state=tuple(t.detach().numpy().copy() for t in state)))
 
     def restore(self, state: Sequence[Tensor]) -> None:
         """Set tensors back, in place, to what the checkpoint has of them; nothing where training had not begun.
@@ -97,7 +98,7 @@ class Journal:
         """
         import torch
 
-        kept = self._checkpoint.state
+        kept = self.checkpoint.state
         if not kept:
             return
         if [a.shape for a in kept] != [tuple(t.shape) for t in state]:
@@ -108,15 +109,17 @@ class Journal:
 
     def is_empty(self) -> bool:
         """Whether there is nothing that a further part of the run could use."""
-        return not self._checkpoint.answers
+        return not self.checkpoint.answers
 
     def discard(self) -> None:
         """Remove the checkpoint."""
-        self.path.unlink(missing_ok=True)
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        write_checkpoint(self.path, checkpoint)
-        self._checkpoint = checkpoint
+        if self.path is not None:
+            write_checkpoint(self.path, checkpoint)
+        self.checkpoint = checkpoint
 
 
 class StepCount:

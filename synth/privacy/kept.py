@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synth.entity import ROW
-from synth.errors import AccountingError, RefusedError
+from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.budget import Budget
 from synth.privacy.chain import RESUMED, Entry, Record, append_after
 from synth.privacy.checkpoint import Answer, Array, Checkpoint, write_checkpoint
 from synth.privacy.events import Event, SubsampledGaussianEvent
 from synth.privacy.journal import Journal, KeptStepCount
 from synth.privacy.ledger import Ledger
-from synth.privacy.past import STEPS, Past, read_past
+from synth.privacy.past import STEPS, UNDRAWN, Past, read_past
+from synth.privacy.randomness import FreshBytes
+
+if TYPE_CHECKING:
+    from synth.privacy.workers import Workers
 
 
 class KeptLedger(Ledger):
     """Asks each question once: answers are kept in a checkpoint, and given again when the run goes on."""
+
+    _secret: FreshBytes | Workers | None = None
 
     def __init__(
         self, budget: Budget, path: Path, checkpoint: Path, settings: dict[str, Any], seed: int, *, unit: str = ROW
@@ -78,6 +84,32 @@ class KeptLedger(Ledger):
         book._holder, book._events = holder, list(book._journal.before())
         return book
 
+    @classmethod
+    def following(cls, budget: Budget, past: Past, kept: Checkpoint, *, unit: str = ROW) -> KeptLedger:
+        """The same run in a process that does not lead it: gives the answers that the lead gives, writes nothing.
+
+        Args:
+            budget: What the lead was granted.
+            past: What the run has done before, by the lead's ledger.
+            kept: What the lead's checkpoint holds.
+            unit: As the run was begun with.
+        """
+        book = cls.__new__(cls)
+        book._past, book._journal = past, Journal(None, kept, past.events)
+        book._start(budget, None, kept.run, unit)
+        book._events = list(book._journal.before())
+        return book
+
+    @property
+    def past(self) -> Past:
+        """What the run had done before this process took it up. Public."""
+        return self._past
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is kept. Public."""
+        return self._journal.checkpoint
+
     def ask(self, *events: Event, draw: Callable[[], Sequence[Array]], about: str = "") -> Sequence[Array]:
         """See ``Ledger``; an answer that was drawn before an interruption is given again, for nothing.
 
@@ -87,10 +119,28 @@ class KeptLedger(Ledger):
         known = self._known(events, about)
         if known is not None:
             return known
-        start = len(self._events)
-        answer = super().ask(*events, draw=draw)
+        start, reads = len(self._events), self._reads()
+        try:
+            answer = super().ask(*events, draw=draw)
+        except BaseException:
+            if reads is not None and reads == self._reads() and len(self._events) > start:
+                self._take_back(start)
+            raise
         self._journal.keep(Answer(start=start, events=events, about=about, arrays=tuple(answer)))
         return answer
+
+    def watch(self, secret: FreshBytes | Workers) -> None:
+        """See ``Ledger``."""
+        self._secret = secret
+
+    def _reads(self) -> int | None:
+        return None if self._secret is None else self._secret.reads
+
+    def _take_back(self, start: int) -> None:
+        """Say that the latest charges met no noise, so that the same question may be asked on them. Nothing was drawn."""
+        with suppress(InputError):  # another process has taken the run over: then they stay as they are
+            self._write((UNDRAWN, {"events": len(self._events) - start}))
+            del self._events[start:]
 
     def announce(self, *events: Event, about: str = "") -> None:
         """See ``Ledger``.

@@ -58,16 +58,6 @@ class Lake:
     names: tuple[str, ...]
     chunks: Callable[[], Iterator[pa.Table]]
 
-    def part(self, rank: int, of: int) -> Lake:
-        """What worker ``rank`` (from 0) of ``of`` workers keeps of every chunk: equal parts, together each row once."""
-
-        def chunks() -> Iterator[pa.Table]:
-            for chunk in self.chunks():
-                start, end = (chunk.num_rows * r // of for r in (rank, rank + 1))
-                yield chunk.slice(start, end - start)
-
-        return Lake(self.names, chunks)
-
 
 def is_lake(source: str) -> bool:
     """Whether a source is read in chunks: a pattern, a folder, a table of a database, or a large text file.
@@ -109,6 +99,11 @@ def open_lake(source: str, reading: Reading) -> Lake:
                 yield table.select(list(names))
 
     return Lake(names, chunks)
+
+
+def table_files(source: str) -> list[Path]:
+    """The files that hold a table, in the order they are read in."""
+    return [Path(source)] if Path(source).is_file() or not is_lake(source) else _files(source)[1]
 
 
 def _files(source: str) -> tuple[Path, list[Path]]:

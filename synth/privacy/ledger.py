@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synth.entity import ROW
 from synth.errors import InputError, RefusedError, SynthError
@@ -24,7 +24,11 @@ from synth.privacy.chain import Entry, Record, append, append_after, read_ledger
 from synth.privacy.checkpoint import Array
 from synth.privacy.events import Event, LocalEvent, event_to_dict
 from synth.privacy.journal import StepCount
+from synth.privacy.randomness import FreshBytes
 from synth.privacy.repeated import repeats
+
+if TYPE_CHECKING:
+    from synth.privacy.workers import Workers
 
 
 class Ledger:
@@ -134,6 +138,9 @@ class Ledger:
         """
         self.charge(*events)
         return draw()
+
+    def watch(self, secret: FreshBytes | Workers) -> None:
+        """Learn where the run's noise comes from; for a run that may be interrupted."""
 
     def announce(self, *events: Event, about: str = "") -> None:  # noqa: ARG002 - see ``ask``
         """Charge events for which nothing is drawn, or whose draws are counted one by one (``count_steps``)."""

@@ -38,6 +38,21 @@ def os_entropy(n_bytes: int) -> bytes:
     return os.urandom(n_bytes)
 
 
+class FreshBytes:
+    """``os_entropy`` that counts its uses, so that a run knows whether a question it broke off had met any noise.
+
+    Attributes:
+        reads: How often it was asked. Public.
+    """
+
+    reads = 0
+
+    def __call__(self, n_bytes: int) -> bytes:
+        """Bytes from the operating system's generator. Secret."""
+        self.reads += 1
+        return os_entropy(n_bytes)
+
+
 @runtime_checkable
 class Several(Protocol):
     """A source of secret bytes that stands for several processes with their own rows; see ``synth.privacy.workers``.

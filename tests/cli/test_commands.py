@@ -102,7 +102,7 @@ def test_fit_says_what_it_did_and_what_comes_next(synth, tmp_path, data, schema,
     assert f"next: synth sample {made} -n 3000" in result.out
     for phase in ("reading", "encoding", "measuring one-way tables", "checking the account"):
         assert phase in result.err
-    assert "of 2" in result.err
+    assert '"epsilon": 2.0' in result.err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.synth", "m.synth.ledger.jsonl"]
     records = ledger_records(tmp_path / "m.synth.ledger.jsonl")
     assert [r["record"] for r in records[:2]] == ["run", "rows"]
@@ -122,7 +122,8 @@ def test_fit_as_json(synth, tmp_path, data):
     assert 0 < facts["delta"] <= 1e-5
     assert facts["rows"] == pytest.approx(3000, abs=300)  # noisy, with a standard deviation of about 30 rows
     lines = [json.loads(line) for line in result.err.splitlines()]
-    assert {"phase", "done", "total", "seconds", "per_second", "seconds_left", "epsilon_spent"} == set(lines[0])
+    assert {"phase", "done", "total", "seconds", "per_second", "seconds_left", "epsilon_spent", "epsilon"} == set(lines[0])
+    assert (lines[0]["phase"], lines[0]["seconds"]) == ("starting", 0.0)
     assert all(line["epsilon_spent"] <= 2.0 for line in lines)
 
 
@@ -139,7 +140,7 @@ def test_deep_models_from_table_to_rows(synth, tmp_path, data, schema, check_fil
     made = tmp_path / "m.synth"
     options = [part for s in settings for part in ("--set", s)]
     result = synth("fit", data, "-s", schema, "-e", "2", "-m", name, *options, "--seed", 3, "-o", made).worked()
-    assert "training 0/40" in result.err
+    assert '"phase": "training", "done": 0, "total": 40,' in result.err
     said = json.loads(synth("inspect", made, "--json").worked().out)
     assert (said["model"], said["options"]["steps"], said["epsilon"]) == (name, 40, 2.0)
     assert 1.9 <= said["epsilon_spent"] <= 2.0

@@ -41,22 +41,47 @@ def test_workers_make_one_release(child_environment, child, tmp_path, data, sche
     assert list(drawn.columns) == list(real.columns)
 
 
-def test_a_killed_worker_ends_the_run_and_its_charges_stand(child_environment, tmp_path, data, schema):
+def test_rows_of_persons_are_shared_out_by_person(child_environment, child, tmp_path, data, schema_text):
+    persons = tmp_path / "persons.toml"
+    persons.write_text(
+        'entity = "age"\nmax_rows_per_entity = 5\n' + schema_text.replace("public_rows = 3000", "public_entities = 90")
+    )
     made = tmp_path / "m.synth"
-    run = torchrun(data, schema, made, child_environment, 2, "-m", "hybrid", "--set", "steps=100000")
+    run = torchrun(data, persons, made, child_environment, 2, "-m", "independent")
+    _, err = run.communicate(timeout=280)
+    assert run.returncode == 0, err
+    done = child("sample", made, "--entities", 20, "-o", "s.csv", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert pd.read_csv(tmp_path / "s.csv")["age"].nunique() == 20
+
+
+def test_a_killed_worker_ends_the_run_its_charges_stand_and_it_goes_on(child_environment, tmp_path, data, schema):
+    made = tmp_path / "m.synth"
+    options = ("-m", "hybrid", "--set", "steps=400")
+    run = torchrun(data, schema, made, child_environment, 2, *options)
     deadline = time.monotonic() + 200
-    while not any("noise_multiplier" in record for record in records(made)):
+    while not any(record["record"] == "steps" for record in records(made)):
         assert run.poll() is None
         assert time.monotonic() < deadline
-        time.sleep(0.2)
+        time.sleep(0.05)
     os.kill(_follower(run.pid), signal.SIGKILL)
     _, err = run.communicate(timeout=100)
     assert run.returncode != 0
     assert "error: another worker of this run is gone" in err or "interrupted" in err
     assert "/synth/" not in err  # tracebacks are torchrun's own
     assert not made.exists()
-    assert [record["record"] for record in records(made)][-1] == "end"
-    assert records(made)[-1]["outcome"] in ("failed", "interrupted")
+    before = records(made)
+    assert before[-1]["record"] == "end"
+    assert before[-1]["outcome"] in ("failed", "interrupted")
+    run = torchrun(data, schema, made, child_environment, 2, *options, "--resume")
+    _, err = run.communicate(timeout=280)
+    assert run.returncode == 0, err
+    after = records(made)[len(before) :]
+    assert {record["record"] for record in after} == {"resumed", "steps", "end"}  # nothing was charged again
+    drawn = [record["drawn"] for record in after if record["record"] == "steps"]
+    assert before[-2]["drawn"] < drawn[0] <= drawn[-1] == 400
+    assert made.exists()
+    assert not made.with_name("m.synth.checkpoint").exists()
 
 
 def _follower(parent):

@@ -270,6 +270,9 @@ def test_a_frame_in_several_processes_is_refused_unless_its_rows_are_its_own(mon
     monkeypatch.setattr("synth.privacy.workers.join", Crew)
     with pytest.raises(InputError, match="own_rows"):
         fit(rows(), epsilon=1.0, schema=DECLARED, model="independent")
+    persons = Schema(columns=DECLARED.columns, entity="town", max_rows_per_entity=3)
+    with pytest.raises(InputError, match="rows of one entity must lie in one process"):
+        fit(rows(), epsilon=1.0, schema=persons, model="independent", own_rows=True)
 
 
 def test_two_processes_fit_their_rows_to_one_release(tmp_path, monkeypatch):

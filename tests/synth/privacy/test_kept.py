@@ -7,10 +7,12 @@ from synth.errors import AccountingError, InputError, RefusedError
 from synth.privacy.account import read_account
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
-from synth.privacy.checkpoint import read_checkpoint
+from synth.privacy.checkpoint import Checkpoint, read_checkpoint
 from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent
 from synth.privacy.kept import KeptLedger
 from synth.privacy.ledger import Ledger, set_total
+from synth.privacy.past import Past
+from synth.privacy.randomness import FreshBytes
 
 BUDGET = Budget(epsilon=1.0, delta=1e-6)
 EVENT = GaussianEvent(what="count", target=("a",), sigma=40.0)
@@ -47,6 +49,72 @@ def test_an_answer_is_drawn_once_and_given_again(tmp_path):
     assert [r["record"] for r in read_ledger(tmp_path / "l")[len(charges) :]] == ["resumed"]
     assert again.ask(EVENT, draw=drawn(6))[0] == 6
     assert len(again.events) == 3
+
+
+def broken_off(book, secret, reads):
+    """Ask a question that ends after so many uses of the secret bytes."""
+    book.watch(secret)
+
+    def draw():
+        for _ in range(reads):
+            secret(1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        book.ask(EVENT, draw=draw)
+
+
+def test_a_question_broken_off_before_any_noise_gives_its_charge_back(tmp_path):
+    book = kept_run(tmp_path)
+    book.set_rows(declared_rows(10_000))
+    book.ask(EVENT, draw=drawn(1))
+    broken_off(book, FreshBytes(), 0)
+    assert book.events == (EVENT,)
+    again = going_on(tmp_path)
+    again.set_rows(declared_rows(10_000))
+    again.ask(EVENT, draw=never)
+    assert again.ask(EVENT, draw=drawn(2))[0] == 2
+    assert again.events == (EVENT, EVENT)
+    assert [r["record"] for r in read_ledger(tmp_path / "l")].count("undrawn") == 1
+
+
+def test_a_question_that_met_noise_keeps_its_charge(tmp_path):
+    book = kept_run(tmp_path)
+    broken_off(book, FreshBytes(), 1)
+    assert book.events == (EVENT,)
+    assert "undrawn" not in [r["record"] for r in read_ledger(tmp_path / "l")]
+
+
+def test_who_lost_the_run_gives_nothing_back(tmp_path):
+    book = kept_run(tmp_path)
+    book.ask(EVENT, draw=drawn(1))
+    secret = FreshBytes()
+    book.watch(secret)
+
+    def taken_over():
+        going_on(tmp_path)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        book.ask(EVENT, draw=taken_over)
+    assert len(book.events) == 2
+    assert "undrawn" not in [r["record"] for r in read_ledger(tmp_path / "l")]
+
+
+def test_a_refused_question_takes_nothing_back(tmp_path):
+    book = kept_run(tmp_path)
+    book.watch(FreshBytes())
+    with pytest.raises(RefusedError):
+        book.ask(GaussianEvent(what="much", sigma=0.1), draw=never)
+    assert [r["record"] for r in read_ledger(tmp_path / "l")] == ["run"]
+
+
+def test_a_follower_writes_nothing(tmp_path):
+    book = KeptLedger.following(BUDGET, Past(), Checkpoint(run="ab", settings={}, seed=1))
+    assert book.ask(EVENT, draw=drawn(1))[0] == 1
+    with pytest.raises(RefusedError), book.settled():
+        raise RefusedError("enough")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_answer_that_was_lost_is_drawn_at_a_charge_of_its_own(tmp_path):

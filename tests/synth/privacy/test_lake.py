@@ -56,14 +56,11 @@ def test_partition_folders_become_columns(tmp_path):
     assert read(tmp_path / "own")[1]["n"].tolist() == list(range(10))  # the file's own column stands
 
 
-def test_parts_of_workers_hold_every_row_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(lake, "CHUNK", 3)
-    write(tmp_path, "a.parquet", ROWS)
-    write(tmp_path, "b.csv", ROWS)
-    whole = open_lake(str(tmp_path), Reading())
-    parts = [sum(chunk.num_rows for chunk in whole.part(rank, 3).chunks()) for rank in range(3)]
-    assert sum(parts) == 20
-    assert min(parts) > 0
+def test_the_files_of_a_table(tmp_path):
+    a, b = write(tmp_path, "a.parquet", ROWS), write(tmp_path, "b.csv", ROWS)
+    assert lake.table_files(str(tmp_path)) == lake.table_files(f"{tmp_path}/*") == [a, b]
+    assert lake.table_files(str(a)) == [a]
+    assert lake.table_files(str(tmp_path / "none.csv")) == [tmp_path / "none.csv"]
 
 
 def test_text_files_are_read_in_chunks_without_their_header(tmp_path, monkeypatch):

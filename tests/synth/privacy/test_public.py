@@ -1,12 +1,10 @@
 """Public rows give facts for free and codes beside the private ones; what compares the two is charged and only warns."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from synth.api import _check_same, fit
+from synth.api import fit
 from synth.errors import InputError, SchemaError
 from synth.privacy.budget import Budget
 from synth.privacy.chain import read_ledger
@@ -157,10 +155,3 @@ def test_going_on_needs_the_same_public_rows(tmp_path, monkeypatch):
     what = [r.get("what") for r in read_ledger(tmp_path / "l") if r["record"] == "event"]
     assert what.count("rows shared with the public table") == 1
     assert release.receipt.epsilon == 2.0
-
-
-def test_every_process_needs_the_same_public_rows():
-    own, part = load_public(rows()), load_public(rows().iloc[:100])
-    _check_same(SimpleNamespace(told=lambda answer: answer()), own)
-    with pytest.raises(InputError, match="same public table"):
-        _check_same(SimpleNamespace(told=lambda _: own.digest()), part)

@@ -1,6 +1,5 @@
 """Several processes against one: forked workers on gloo, of which this process is one."""
 
-import contextlib
 import os
 import socket
 from fractions import Fraction
@@ -32,45 +31,6 @@ from synth.table import Domain
 
 ALARM = 1e-7
 NO_NOISE = 1e-6  # rounds to nothing
-
-
-@pytest.fixture
-def crew(tmp_path):
-    """Runs ``task(workers)`` in ``size`` processes and returns what it gave in each; this process is worker ``me``."""
-    made = []
-
-    def run(task, size=3, me=0, dies=()):
-        made.append(tmp_path / f"store{len(made)}")
-        children = {}
-        for rank in set(range(size)) - {me}:
-            child = os.fork()
-            if child == 0:
-                try:
-                    if rank not in dies:
-                        answer = _work(task, made[-1], rank, size)
-                        np.save(tmp_path / f"{rank}.npy", answer, allow_pickle=False)
-                    else:
-                        _work(lambda crew: os._exit(1), made[-1], rank, size)
-                finally:
-                    os._exit(0)
-            children[rank] = child
-        try:
-            mine = _work(task, made[-1], me, size)
-        finally:
-            for child in children.values():
-                os.waitpid(child, 0)
-        return [mine if rank == me else np.load(tmp_path / f"{rank}.npy") for rank in range(size) if rank not in dies]
-
-    return run
-
-
-def _work(task, store, rank, size):
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=size)
-    try:
-        return np.asarray(task(join()))
-    finally:
-        with contextlib.suppress(RuntimeError):
-            dist.destroy_process_group()
 
 
 @pytest.mark.parametrize("me", [0, 1])
@@ -122,6 +82,21 @@ def test_a_choice_is_made_by_the_scores_of_all_rows(crew, me):
         return exponential_choice(scores, sensitivity=Fraction(1), epsilon=1e4, entropy=crew)
 
     assert [int(found) for found in crew(task, size=2, me=me)] == [1, 1]
+
+
+def test_workers_are_alike_or_not(crew):
+    found = crew(lambda crew: [crew.alike(b"same"), crew.alike(b"own" * crew.rank)])
+    assert [f.tolist() for f in found] == [[True, False]] * 3
+
+
+def test_a_worker_counts_the_uses_of_its_bytes(crew):
+    def task(crew):
+        noisy_counts(np.zeros(3, np.int64), sigma=1.0, entropy=crew)
+        return crew.reads
+
+    reads = [int(found) for found in crew(task)]
+    assert reads[0] > 0
+    assert reads[1:] == [0, 0]
 
 
 def test_work_is_cut_alike(crew):
