@@ -21,7 +21,8 @@ from synth.encoding.rounding import units_of
 from synth.errors import AccountingError
 from synth.privacy.events import Event, GaussianEvent
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
-from synth.privacy.frame import PrivateFrame
+from synth.privacy.frame import PrivateFrame, exact_digests
+from synth.privacy.rows import MemoryRows
 from synth.schema import Column, Kind, Schema
 
 FloatArray = npt.NDArray[np.float64]
@@ -69,6 +70,17 @@ def row_count(rng: np.random.Generator, *, runs: int = 600) -> Sighting:
         return (frame.noisy_row_count(sigma=sigma) - BASE) / sigma, 1 / sigma
 
     return _repeat(rng, runs, ask, column=WORD, ordinary="a", canary="a")
+
+
+def shared_rows(rng: np.random.Generator, *, runs: int = 600) -> Sighting:
+    """How many rows equal a public one: the canary's row is the only one that does."""
+    canary = MemoryRows(pd.DataFrame({"x": ["z"]}))
+    known = np.concatenate(list(exact_digests(canary, (WORD,), ())))
+
+    def ask(frame: PrivateFrame, sigma: float) -> tuple[float, float]:
+        return frame.noisy_shared_rows(known, (WORD,), sigma=sigma) / sigma, 1 / sigma
+
+    return _repeat(rng, runs, ask, column=WORD, ordinary="a", canary="z")
 
 
 def kinds(rng: np.random.Generator, *, runs: int = 600) -> Sighting:

@@ -73,6 +73,7 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("choices", "exponential mechanism", counts.choices),
     ("best of tries", "the best of a random number of tries", tries.best_of_tries),
     ("row count", "number of rows", cells.row_count),
+    ("shared rows", "rows that are public as well", cells.shared_rows),
     ("kinds", "kinds of columns", cells.kinds),
     ("bounds", "bounds of numbers", cells.bounds),
     ("histogram", "histograms of several resolutions", cells.histogram),

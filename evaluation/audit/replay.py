@@ -93,7 +93,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "histogram": "histogram", "single values": "single numbers", "category domain": "categories",
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
         "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
-        "table of protected groups": "pairs",
+        "table of protected groups": "pairs", "rows shared with the public table": "shared rows",
         "the best of several tries": "best of tries",
     }  # fmt: skip
     events = events_of(receipt)

@@ -142,7 +142,7 @@ def open_frame(
             here, before anything else looks at them, and the frame has the schema ``learnt_schema``.
         ledger: Of this run.
         entropy: Source of secret bytes.
-        public: Rows that give facts which the schema leaves open; not together with an entity.
+        public: Rows that give facts which the schema leaves open.
 
     Raises:
         InputError: The header does not match, or the table asks for what is not supported.
@@ -156,8 +156,6 @@ def open_frame(
         settled = with_storage(settled_schema(names, schema), loaded)
         held = MemoryRows(loaded.frame.set_axis(names, axis=1)[list(_read_columns(settled))].reset_index(drop=True))
     if public is not None:
-        if settled.entity is not None:
-            raise InputError("public rows do not go together with an entity yet; leave out one of them")
         settled = filled(settled, public)
         check_learnable(settled)
     if settled.entity is None:

@@ -18,7 +18,8 @@ import pandas as pd
 from synth.constraints import single_steps, written_by
 from synth.encoding.codec import Codec, ColumnCodec, category_cells, encode_column
 from synth.encoding.numeric import NumericCodec
-from synth.encoding.values import numbers
+from synth.encoding.values import numbers, texts
+from synth.entity import cap_of, rows_name
 from synth.errors import InputError
 from synth.privacy.draft import wide_bounds
 from synth.privacy.exact import exact_value_classes, exact_value_counts
@@ -61,6 +62,30 @@ class PublicRows:
         return ReshapedRows(held, schema) if schema.constraints else held
 
 
+def of_persons(public: PublicRows, schema: Schema) -> tuple[PublicRows, PublicRows]:
+    """Rows of persons as private ones are seen: with the number of rows that count of each person.
+
+    A weighed private row is one that is drawn evenly from those of a person, so one row of each public person is drawn, by
+    chance that the table itself seeds: whoever repeats a fit has the same rows.
+
+    Args:
+        public: With the column that names the entity.
+        schema: With an entity.
+
+    Returns:
+        All rows, and one of each person.
+    """
+    keys = texts(public.frame[str(schema.entity)], schema.missing)
+    owner = pd.factorize(pd.Series(keys, dtype=object))[0].astype(np.int64)
+    alone = owner < 0
+    owner[alone] = owner.max(initial=-1) + 1 + np.arange(int(alone.sum()))
+    counts = np.minimum(np.bincount(owner), cap_of(schema))[owner]
+    every = public.frame.assign(**{rows_name(schema): counts.astype(str)})
+    order = np.random.default_rng(int(public.digest()[:16], 16)).permutation(len(owner))
+    first = order[np.unique(owner[order], return_index=True)[1]]
+    return PublicRows(every), PublicRows(every.iloc[np.sort(first)].reset_index(drop=True))
+
+
 def filled(schema: Schema, public: PublicRows) -> Schema:
     """The schema with kinds, bounds and categories of public rows where it leaves them open.
 
@@ -70,11 +95,12 @@ def filled(schema: Schema, public: PublicRows) -> Schema:
     Raises:
         InputError: The public table lacks a column.
     """
-    missing = [c.name for c in schema.read_columns if c.name not in public.frame.columns]
+    needed = [*(c.name for c in schema.read_columns), *([schema.entity] if schema.entity is not None else [])]
+    missing = [name for name in needed if name not in public.frame.columns]
     if missing:
         raise InputError(f"the public table lacks the column {missing[0]!r}; it needs all columns that are learnt")
     kept = {name for one in single_steps(schema.constraints) for name in written_by(one)}
-    kept |= {c.name for c in schema.columns if c not in schema.read_columns}
+    kept |= {c.name for c in schema.columns if c not in schema.read_columns or c.name == schema.entity}
     columns = [c if c.name in kept else _filled(c, public.frame[c.name], schema.missing) for c in schema.columns]
     return schema.with_columns(tuple(columns))
 
@@ -106,13 +132,17 @@ def _bounds(column: Column, known: npt.NDArray[np.float64]) -> tuple[float, floa
 def set_beside(frame: PrivateFrame, table: PrivateTable, codec: Codec, public: PublicRows) -> list[str]:
     """Give a table the codes of public rows, and ask how many private rows equal one of them, for a fixed share.
 
+    How many rows a person has is left out of that comparison: a public table may hold some of them.
+
     Returns:
         A warning where that is more than chance makes.
     """
-    rows, schema = public.rows(frame.whole), frame.schema
-    table.public = EncodedTable(codec.domain, public_codes(rows, codec, schema.missing))
-    columns = [c.column for c in codec.columns]
-    digests = np.concatenate(list(exact_digests(rows, columns, schema.missing)))
+    every, drawn = (public, public) if frame.persons is None else of_persons(public, frame.persons)
+    schema = frame.schema
+    table.public = EncodedTable(codec.domain, public_codes(drawn.rows(frame.whole), codec, schema.missing))
+    counted = None if frame.persons is None else rows_name(frame.persons)
+    columns = [c.column for c in codec.columns if c.column.name != counted]
+    digests = np.concatenate(list(exact_digests(every.rows(frame.whole), columns, schema.missing)))
     sigma = sigma_for(frame.ledger, SHARED_SHARE)
     noisy = frame.noisy_shared_rows(np.unique(digests), columns, sigma=sigma)
     return shared_note(noisy, sigma, digests, table.rows.estimate)

@@ -404,6 +404,12 @@ def _(patch):
     )
 
 
+@bug("a row counts once for each public row that it equals", "shared rows")
+def _(patch):
+    real = frame.exact_digests
+    patch.setattr(frame, "exact_digests", lambda *asked: (np.repeat(part, 4) for part in real(*asked)))
+
+
 @bug("entity declared but rows protected", "unit")
 def _(patch):
     real = ingest.open_frame

@@ -27,6 +27,7 @@ from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent
 from synth.privacy.ingest import open_frame
 from synth.privacy.ledger import Ledger
+from synth.privacy.rows import MemoryRows
 from synth.privacy.signs import SignProduct
 from synth.schema import Column, Kind, Schema
 
@@ -96,9 +97,13 @@ def flat(*parts):
 AXIS = make_axis(WIDE, (-5000, 5000))
 SPLIT = split_axis(AXIS, np.array([4000.0]))
 GROUP = np.where(np.arange(AXIS.cells) % 7 == 6, -1, np.arange(AXIS.cells) % 2)
+KNOWN = np.unique(
+    np.concatenate(list(frame_module.exact_digests(MemoryRows(pd.DataFrame({"n": ["1", "4000", ""]})), (WIDE,), ("",))))
+)
 FRAME_DOORS = {
     "row count": lambda f: f.noisy_row_count(sigma=9.0),
     "classes": lambda f: f.noisy_value_classes("n", sigma=9.0),
+    "shared rows": lambda f: f.noisy_shared_rows(KNOWN, (WIDE,), sigma=9.0),
     "classes of words": lambda f: f.noisy_value_classes("o", sigma=9.0),
     "magnitudes": lambda f: f.noisy_magnitudes(WIDE, sigma=9.0),
     "levels": lambda f: flat(*(lambda found: (*found[0], found[1]))(f.noisy_levels(WIDE, SPLIT, mu=0.3))),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.models.base import Run
+from synth.models.measured.beside import rows_beside
 from synth.models.measured.stage import Learnt
 from synth.models.nets.tabular import schedule
 from synth.privacy.accounting import gaussian_mu
@@ -34,12 +35,12 @@ def trains(rows: RowCount, epsilon: float, delta: float, columns: int, *, table_
 
 
 def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt, run: Run, public: torch.Generator) -> None:
-    """Teach a network what the mixture knows; no row is touched.
+    """Teach a network what the mixture knows, and public rows as far as they can be trusted; no private row is touched.
 
     Args:
         model: To be taught.
         loss: From coarse codes, shape (rows, columns), to losses, shape (rows,).
-        learnt: Holds the mixture.
+        learnt: Holds the mixture, and public rows if there are any.
         run: Told about steps.
         public: For drawing.
     """
@@ -47,12 +48,17 @@ def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt,
     domain = learnt.groups.domain
     uniforms = torch.rand(rows, len(domain.sizes) + 1, generator=public)
     drawn = learnt.mixture.draw_rows(domain, uniforms)
+    beside = rows_beside(learnt.view.public, learnt.evidence, learnt.coarse)
+    batch = batch if domain.width < WIDE else batch // 2
+    others = 0 if beside is None else round(beside.share * batch)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     run.progress.phase("pre-training", steps)
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * schedule(step, steps, WARM_UP)
-        chosen = drawn[torch.randint(rows, (batch if domain.width < WIDE else batch // 2,), generator=public)]
+        chosen = drawn[torch.randint(rows, (batch - others,), generator=public)]
+        if beside is not None and others:
+            chosen = torch.cat([chosen, beside.draw(others, public)])
         optimizer.zero_grad()
         torch.autograd.backward(loss(chosen).mean())
         optimizer.step()

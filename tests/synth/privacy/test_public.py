@@ -11,7 +11,7 @@ from synth.privacy.chain import read_ledger
 from synth.privacy.ingest import load_public, open_frame
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
-from synth.privacy.public import SHARED_SHARE, SIGMAS, SOME, filled, set_beside, shared_note
+from synth.privacy.public import SHARED_SHARE, SIGMAS, SOME, filled, of_persons, set_beside, shared_note
 from synth.privacy.shares import sigma_for
 from synth.progress import Silent
 from synth.schema import Column, Kind, Schema, undeclared
@@ -78,8 +78,8 @@ def test_tables_that_cannot_serve():
     book = Ledger(Budget(epsilon=1.0, delta=1e-6))
     persons = Schema(columns=(Column(name="who"), Column(name="age")), entity="who")
     frame = pd.DataFrame({"who": ["a", "b"], "age": ["1", "2"]})
-    with pytest.raises(InputError, match="entity"):
-        open_frame(frame, persons, book, public=load_public(frame))
+    with pytest.raises(InputError, match="lacks the column 'who'"):
+        open_frame(frame, persons, book, public=load_public(frame[["age"]]))
     prose = frame.assign(age="a text that goes on " * 9)
     with pytest.raises(SchemaError, match="free text"):
         open_frame(frame, undeclared(("who", "age")), book, public=load_public(prose))
@@ -114,6 +114,72 @@ def test_codes_beside_the_private_ones_for_a_fixed_share(constrained, keystream)
     assert "of the public table" in notes[0]
     merged = table.coarsen([np.arange(k) // 2 for k in table.domain.sizes])
     assert np.array_equal(merged.public.codes, own // 2)
+
+
+PERSONS = Schema(
+    columns=(
+        Column(name="who", kind=Kind.IDENTIFIER, pattern="[0-9]{4}"),
+        Column(name="town"),
+        Column(name="age", kind=Kind.INTEGER, bounds=(0, 99)),
+    ),
+    entity="who",
+    max_rows_per_entity=3,
+)
+
+
+def visits(n=400, seed=0, first=0):
+    """Persons with one to five rows; whoever has many is old."""
+    rng = np.random.default_rng(seed)
+    many = rng.integers(1, 6, n)
+    who = np.repeat(np.arange(n), many)
+    return pd.DataFrame(
+        {"who": who + first, "town": rng.choice(["Ulm", "Aix"], len(who)), "age": 15 * many[who] + rng.integers(0, 9, len(who))}
+    ).astype(str)
+
+
+def test_of_each_public_person_one_row_counts_with_the_number_of_its_rows():
+    public = load_public(visits())
+    every, one = of_persons(public, PERSONS)
+    assert len(every.frame) == len(public.frame)
+    assert sorted(one.frame["who"]) == sorted(public.frame["who"].unique())
+    sizes = public.frame["who"].value_counts()
+    wanted = [str(min(sizes[who], 3)) for who in one.frame["who"]]
+    assert one.frame["rows per who"].tolist() == wanted
+    again = of_persons(load_public(visits()), PERSONS)[1]
+    assert again.frame.equals(one.frame)
+    apart = load_public(pd.DataFrame({"who": ["1", "", ""], "town": ["Ulm"] * 3, "age": ["7", "8", "9"]}))
+    assert len(of_persons(apart, PERSONS)[1].frame) == 3  # a row without a key is a person
+
+
+def test_public_persons_stand_beside_private_ones():
+    """Codes are those of the private rows; a person in both tables is seen, a warning is given for many."""
+    private, book = visits(), Ledger(Budget(epsilon=20.0, delta=1e-6))
+    public = load_public(visits(first=5000))
+    frame = open_frame(private, PERSONS, book, public=public)
+    assert frame.schema.names == ("rows per who", "town", "age")
+    assert frame.schema["town"].categories == ("Aix", "Ulm")
+    table, codec = prepare(frame, Silent())
+    notes = set_beside(frame, table, codec, public)
+    assert len(table.public.codes) == 400
+    assert table.public.codes[:, 0].max() == 2
+    ages = np.array([table.public.codes[table.public.codes[:, 0] == k, 2].mean() for k in range(3)])
+    assert (np.diff(ages) > 0).all()
+    release = fit(private, epsilon=3.0, schema=PERSONS, model="marginal", public=visits(seed=1, first=5000))
+    assert "400 rows of a table that was named public" in " ".join(release.receipt.limits)
+    drawn = release.sample(num_entities=50, seed=0)
+    assert drawn["who"].nunique() == 50
+    assert notes == []
+
+
+def test_shared_persons_are_told():
+    rng = np.random.default_rng(0)
+    private = visits().assign(age=lambda t: np.round(rng.uniform(0, 99, len(t)), 6).astype(str))
+    columns = (*PERSONS.columns[:2], Column(name="age", kind=Kind.DECIMAL, precision=6, bounds=(0, 99)))
+    release = fit(
+        private, epsilon=5.0, schema=PERSONS.with_columns(columns), model="independent",
+        public=private[private["who"].astype(int) < 200],
+    )  # fmt: skip
+    assert "equal a row of the public table" in release.notes()[0]
 
 
 def test_a_warning_needs_more_than_chance_and_noise():

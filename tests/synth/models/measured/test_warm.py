@@ -1,11 +1,16 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from synth.models.base import Run
+from synth.models.measured import warm
+from synth.models.measured.beside import Beside
 from synth.models.measured.warm import descend, trains, warm_plan
 from synth.privacy.budget import RowCount, declared_rows
 from synth.privacy.clipping import Clipping
 from synth.privacy.dpsgd import SgdPlan
+from synth.table import Domain
 
 
 def test_training_needs_rows_and_budget():
@@ -79,3 +84,30 @@ def test_the_rate_goes_against_an_adaptive_norm():
         found.append(model.weight.item())
     assert found[0] == pytest.approx(found[1])
     assert found[0] > 0
+
+
+class Noted(torch.nn.Module):
+    """Counts how often each first code is learnt from."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.seen = torch.nn.Parameter(torch.zeros(3)), torch.zeros(3)
+
+    def forward(self, codes):
+        self.seen += torch.bincount(codes[:, 0], minlength=3)
+        return self.weight[codes[:, 0]]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_public_rows_are_part_of_each_batch(share, monkeypatch):
+    monkeypatch.setattr(warm, "PRETRAINING", (100, 4, 40, 0.01))
+    beside = Beside(torch.full((5, 2), 2), torch.full((5,), 0.2), share) if share else None
+    monkeypatch.setattr(warm, "rows_beside", lambda *_: beside)
+    mixture = SimpleNamespace(draw_rows=lambda domain, uniforms: torch.zeros(len(uniforms), 2, dtype=torch.long))
+    learnt = SimpleNamespace(
+        groups=SimpleNamespace(domain=Domain(names=("a", "b"), sizes=(3, 3))), mixture=mixture,
+        view=SimpleNamespace(public=None), evidence=None, coarse=None,
+    )  # fmt: skip
+    model = Noted()
+    warm.pretrain(model, model, learnt, Run(), torch.Generator().manual_seed(0))
+    assert model.seen.tolist() == [160 * (1 - share), 0, 160 * share]
