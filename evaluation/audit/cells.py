@@ -21,7 +21,8 @@ from synth.encoding.rounding import units_of
 from synth.errors import AccountingError
 from synth.privacy.events import Event, GaussianEvent
 from synth.privacy.exact import VALUE_CLASSES, bucket_edges
-from synth.privacy.frame import PrivateFrame, exact_digests
+from synth.privacy.frame import PrivateFrame
+from synth.privacy.public import row_digests
 from synth.privacy.rows import MemoryRows
 from synth.schema import Column, Kind, Schema
 
@@ -74,8 +75,7 @@ def row_count(rng: np.random.Generator, *, runs: int = 600) -> Sighting:
 
 def shared_rows(rng: np.random.Generator, *, runs: int = 600) -> Sighting:
     """How many rows equal a public one: the canary's row is the only one that does."""
-    canary = MemoryRows(pd.DataFrame({"x": ["z"]}))
-    known = np.concatenate(list(exact_digests(canary, (WORD,), ())))
+    known = row_digests(MemoryRows(pd.DataFrame({"x": ["z"]})), (WORD,), ())
 
     def ask(frame: PrivateFrame, sigma: float) -> tuple[float, float]:
         return frame.noisy_shared_rows(known, (WORD,), sigma=sigma) / sigma, 1 / sigma

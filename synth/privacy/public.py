@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,10 +142,15 @@ def set_beside(frame: PrivateFrame, table: PrivateTable, codec: Codec, public: P
     table.public = EncodedTable(codec.domain, public_codes(drawn.rows(frame.whole), codec, schema.missing))
     counted = None if frame.persons is None else rows_name(frame.persons)
     columns = [c.column for c in codec.columns if c.column.name != counted]
-    digests = np.concatenate(list(exact_digests(every.rows(frame.whole), columns, schema.missing)))
+    digests = row_digests(every.rows(frame.whole), columns, schema.missing)
     sigma = sigma_for(frame.ledger, SHARED_SHARE)
     noisy = frame.noisy_shared_rows(np.unique(digests), columns, sigma=sigma)
     return shared_note(noisy, sigma, digests, table.rows.estimate)
+
+
+def row_digests(rows: Rows, columns: Sequence[Column], missing: tuple[str, ...]) -> npt.NDArray[np.uint64]:
+    """Of public rows, shape (n,), as private ones are compared with them."""
+    return np.concatenate(list(exact_digests(rows, columns, missing)))
 
 
 def public_codes(rows: Rows, codec: Codec, missing: tuple[str, ...]) -> npt.NDArray[np.int32]:
