@@ -31,7 +31,7 @@ from synth.progress import Progress, Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import ReadOptions
 from synth.receipt import FRESH, KEYED, write_receipt
-from synth.registry import DEFAULT, PROTECTED, make_synthesizer, protecting, require_installed
+from synth.registry import DEFAULT, PROTECTED, check_circumstances, make_synthesizer, protecting, require_installed
 from synth.release import Release, load
 from synth.schema import Schema, schema_to_dict
 from synth.schema_toml import read_schema_toml
@@ -145,6 +145,7 @@ def fit(
     workers = crew(
         data, entity=declared is not None and declared.entity is not None, keyed=secret is not None, own_rows=own_rows
     )
+    check_circumstances(model, target=declared and declared.only_modelled().target, several=workers is not None)
     leads = workers is None or workers.leads
     settings = _settings(budget, declared, model, synthesizer, seed, beside, asked)
     way = {"way of reading": dataclasses.asdict(options_read)}

@@ -22,11 +22,13 @@ SYNTHESIZERS = MappingProxyType(
         "dpvae": "synth.models.dpvae:DPVAE",
         "dpgan": "synth.models.dpgan:DPGAN",
         "independent": "synth.models.independent:Independent",
+        "perturbed": "synth.models.perturbed:Perturbed",
         "aim": "synth.models.aim:AIM",
         "mst": "synth.models.mst:MST",
     }
 )
 NEEDS = MappingProxyType({"aim": "mbi", "mst": "mbi"})  # module that fitting needs; the extra has the same name
+ONE_TARGET = frozenset({"perturbed"})  # models that need a target, and all rows in one process
 DEFAULT = "hybrid"
 PROTECTED = "protect_groups"  # option with the columns whose small groups are protected
 
@@ -52,6 +54,18 @@ def require_installed(name: str) -> None:
     module = NEEDS.get(name)
     if module is not None and importlib.util.find_spec(module) is None:
         raise InputError(f'model {name!r} needs a further package; install it with: pip install "synth-dp[{module}]"')
+
+
+def check_circumstances(name: str, *, target: str | None, several: bool) -> None:
+    """Refuse, before a row is read, a model that cannot be fitted as things are.
+
+    Raises:
+        InputError: It needs a target, or cannot be fitted in several processes.
+    """
+    if name in ONE_TARGET and target is None:
+        raise InputError(f'model {name!r} learns the conditional of a target; name it in the schema (target = "...")')
+    if name in ONE_TARGET and several:
+        raise InputError(f"model {name!r} minimises over all rows at once; fit it in one process")
 
 
 def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthesizer:

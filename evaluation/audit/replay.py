@@ -94,6 +94,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
         "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
         "table of protected groups": "pairs", "rows shared with the public table": "shared rows",
+        "weights of a convex model": "minimizer",
         "the best of several tries": "best of tries",
     }  # fmt: skip
     events = events_of(receipt)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from synth.errors import RefusedError
+from synth.errors import AccountingError, RefusedError
 from synth.privacy.accounting import gaussian_mu
 from synth.privacy.ledger import Ledger
 
@@ -25,6 +26,14 @@ def measurement_mu(ledger: Ledger) -> float:
 def sigma_for(ledger: Ledger, share: float, queries: int = 1) -> float:
     """Noise for ``queries`` counts of sensitivity 1 that together cost ``share`` of the Gaussian budget."""
     return math.sqrt(queries / share) / measurement_mu(ledger)
+
+
+def split_sigmas(ledger: Ledger, share: float, tables: int, weights: Sequence[float] | None) -> list[float]:
+    """Noise of tables of sensitivity 1 that together cost ``share``, by positive weights; evenly by default."""
+    parts = np.ones(tables) if weights is None else np.asarray(weights, dtype=np.float64)
+    if not len(parts) or len(parts) != tables or not bool(((parts > 0) & np.isfinite(parts)).all()):
+        raise AccountingError("tables need one finite weight above 0 each")
+    return [sigma_for(ledger, share * float(part)) for part in parts / parts.sum()]
 
 
 def rest_share(ledger: Ledger) -> float:

@@ -26,9 +26,10 @@ from synth.privacy.geometric import geometric_std
 from synth.privacy.laplace import laplace_tables
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice, spread
+from synth.privacy.minimizer import RidgePlan, check_ridge, noisy_weights, ridge_event
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
-from synth.privacy.shares import Measurement, rest_share, sigma_for
+from synth.privacy.shares import Measurement, rest_share, sigma_for, split_sigmas
 from synth.privacy.signs import SignProduct, check_products, said
 from synth.privacy.units import PrivacyUnits
 from synth.table import Domain, EncodedTable
@@ -104,10 +105,7 @@ class PrivateTable(Sealed):
         Raises:
             RefusedError: The ledger does not grant it.
         """
-        parts = np.ones(len(subsets)) if weights is None else np.asarray(weights, dtype=np.float64)
-        if not len(parts) or len(parts) != len(subsets) or not bool(((parts > 0) & np.isfinite(parts)).all()):
-            raise AccountingError("tables need one finite weight above 0 each")
-        sigmas = [sigma_for(self.ledger, share * float(part)) for part in parts / parts.sum()]
+        sigmas = split_sigmas(self.ledger, share, len(subsets), weights)
         what = aim or ("one-way table" if all(len(s) == 1 for s in subsets) else "table")
         pairs = list(zip(subsets, sigmas, strict=True))
         events = [GaussianEvent(what=what, target=tuple(names), sigma=sigma) for names, sigma in pairs]
@@ -226,6 +224,14 @@ class PrivateTable(Sealed):
             return self.__codes.take(rows), weights
 
         return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy, steps)
+
+    def noisy_minimizer(self, plan: RidgePlan, *, share: float) -> FloatArray:
+        """Weights of a convex model with noise, shape ``shape_of(plan, domain)``, for ``share`` of the Gaussian budget."""
+        check_ridge(plan, self.domain, self.rows, self.__entropy)
+        event = ridge_event(plan, self.domain, sigma_for(self.ledger, share))
+        draw = lambda: [noisy_weights(self.__codes, self.__units, plan, event, self.__entropy)]  # noqa: E731
+        (weights,) = self.ledger.ask(event, draw=draw, about=self._about(plan))
+        return weights
 
     def choose_table(
         self, guesses: Sequence[Guess], *, weights: Sequence[float], biases: Sequence[float], epsilon: float

@@ -20,6 +20,7 @@ import synth.privacy.dpsgd as dpsgd
 import synth.privacy.frame as frame
 import synth.privacy.ingest as ingest
 import synth.privacy.mechanisms as mechanisms
+import synth.privacy.minimizer as minimizer
 import synth.privacy.prepare as prepare
 import synth.privacy.units as units
 import synth.privacy.vault as vault
@@ -83,6 +84,16 @@ def _(patch):
 def _(patch):
     real = mechanisms.two_sided_geometric
     patch.setattr(mechanisms, "two_sided_geometric", lambda size, scale, entropy: real(size, scale / 2, entropy))
+
+
+@bug("noise of trained weights halved", "minimizer")
+def _(patch):
+    less_noise(patch, 0.5)
+
+
+@bug("sensitivity of trained weights taken for a fourth", "minimizer")
+def _(patch):
+    patch.setattr(minimizer, "LIPSCHITZ", minimizer.LIPSCHITZ / 4)
 
 
 @bug("noise missing after the first step", "gradients")

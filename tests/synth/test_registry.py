@@ -7,7 +7,15 @@ import pytest
 from synth import registry
 from synth.errors import InputError
 from synth.models.independent import Independent
-from synth.registry import NEEDS, SYNTHESIZERS, make_synthesizer, protecting, require_installed, synthesizer_class
+from synth.registry import (
+    NEEDS,
+    SYNTHESIZERS,
+    check_circumstances,
+    make_synthesizer,
+    protecting,
+    require_installed,
+    synthesizer_class,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,3 +101,13 @@ def test_an_extra_that_is_missing_is_named_and_other_models_do_without(monkeypat
     assert make_synthesizer("aim", {"rounds": 5}).rounds == 5  # sampling needs no extra
     with pytest.raises(InputError, match=r'pip install "synth-dp\[mbi\]"'):
         require_installed("aim")
+
+
+def test_a_model_of_a_conditional_needs_a_target_and_one_process():
+    for name in SYNTHESIZERS:
+        check_circumstances(name, target="y", several=False)
+    check_circumstances("independent", target=None, several=True)
+    with pytest.raises(InputError, match="target"):
+        check_circumstances("perturbed", target=None, several=False)
+    with pytest.raises(InputError, match="one process"):
+        check_circumstances("perturbed", target="y", several=True)
