@@ -145,7 +145,8 @@ def fit(
     workers = crew(
         data, entity=declared is not None and declared.entity is not None, keyed=secret is not None, own_rows=own_rows
     )
-    check_circumstances(model, target=declared and declared.only_modelled().target, several=workers is not None)
+    target = None if declared is None else declared.only_modelled().target
+    check_circumstances(model, target=target, several=workers is not None)
     leads = workers is None or workers.leads
     settings = _settings(budget, declared, model, synthesizer, seed, beside, asked)
     way = {"way of reading": dataclasses.asdict(options_read)}
