@@ -59,6 +59,7 @@ class Hybrid:
         private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
         smooth_basis: Whether ordered columns pass through scaled cosines.
         target_products: Whether the target sees products of pairs of columns.
+        sharp_target: Whether the net of an ordered target learns first of all whether it is high or low.
         settle: Whether what noise has probably added to the net is taken out of it.
         rake: Whether drawn rows are weighed by the noisy answers.
         protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
@@ -75,6 +76,7 @@ class Hybrid:
     private_training: bool = True
     smooth_basis: bool = True
     target_products: bool = True
+    sharp_target: bool = True
     settle: bool = True
     rake: bool = True
     protect_groups: tuple[str, ...] = ()
@@ -105,9 +107,12 @@ class Hybrid:
         if isinstance(learnt, Fitted):
             return learnt
         domain = learnt.groups.domain
-        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
+        sharp = self.sharp_target and self.smooth_basis and domain.target is not None
+        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis, sharp=sharp)
         pretrain(model, model, learnt, run, public)
         note = self._train(model, learnt, run, public) if training else LEFT_OUT
+        if sharp:
+            model.plain(domain)
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
         model.draw_rows(
