@@ -24,7 +24,7 @@ from synth.table import Domain
 FloatArray = npt.NDArray[np.float64]
 
 SMOOTH_FREQUENCY = 3.0  # frequency at which a cosine's energy is half that of a constant
-SHARP = 4.0  # energy of an ordered target's outputs, in that of other columns
+SHARP_COLUMNS, SHARPEST = 5, 4.0  # columns for each energy of others that an ordered target's outputs have, up to this
 MANY = 1 << 17
 MAX_SCORES = 32  # functions of single columns whose products the target sees
 
@@ -157,15 +157,17 @@ def smooth_bases(domain: Domain) -> list[Tensor]:
 def sharpened(domain: Domain, target: int) -> Tensor:
     """A basis for the outputs of an ordered target: without the constant, and most of its energy in the slowest cosine.
 
-    That cosine moves the whole distribution up or down, which is what regression needs, and takes the largest weights.
+    That cosine moves the whole distribution up or down, which is what regression needs, and takes the largest weights. There is
+    more energy where there are more columns: clipping their gradients together leaves less of each.
     """
     size, n = domain.sizes[target], domain.in_order[target] if domain.in_order else 0
     if n <= 2:
         return smooth_bases(domain)[target]
     energy = 1 / (1 + np.arange(n) ** 2.0)
     energy[0] = 0
+    whole = min(max(len(domain.sizes) / SHARP_COLUMNS, 1.0), SHARPEST) * n
     basis = np.eye(size)
-    basis[:n, :n] = cosines(n) * np.sqrt(SHARP * energy * n / energy.sum())
+    basis[:n, :n] = cosines(n) * np.sqrt(whole * energy / energy.sum())
     return torch.from_numpy(basis).float()
 
 

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from synth.models.nets.autoregressive import (
     MAX_SCORES,
-    SHARP,
+    SHARPEST,
     Autoregressive,
     cosines,
     draw_mask,
@@ -164,10 +164,17 @@ def test_a_sharp_target_has_gradients_of_single_rows_too():
 def test_a_sharp_target_puts_its_energy_into_high_and_low():
     basis = sharpened(domain(), 0)
     energy = basis.square().sum(0)
-    assert energy.sum() == pytest.approx(4 * SHARP, rel=1e-5)
+    assert energy.sum() == pytest.approx(4, rel=1e-5)
     assert energy[0] == 0
     assert energy[1:].tolist() == sorted(energy[1:].tolist(), reverse=True)
     assert torch.equal(sharpened(domain(in_order=(0, 0, 3)), 0), torch.eye(4))
+
+
+@pytest.mark.parametrize(("columns", "energy"), [(2, 1.0), (10, 2.0), (100, SHARPEST)])
+def test_a_sharp_target_has_more_energy_among_more_columns(columns, energy):
+    names = tuple(f"c{j}" for j in range(columns))
+    dom = Domain(names=names, sizes=(6,) * columns, target="c0", in_order=(6,) * columns)
+    assert sharpened(dom, 0).square().sum() == pytest.approx(6 * energy, rel=1e-5)
 
 
 @pytest.mark.parametrize(("target", "scored"), [("a", True), ("b", False)])
