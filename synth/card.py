@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from synth.privacy.minimizer import WEIGHTS
 from synth.receipt import Receipt
 from synth.schema import Schema
 
@@ -68,6 +69,8 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
         else:
             noise = f"standard deviation {event['sigma']:.3g} {'rows' if receipt.unit == 'row' else 'entities'}"
             mechanism = "rounded Gaussian counts"
+            if event["what"] == WEIGHTS:
+                noise, mechanism = f"standard deviation {event['sigma']:.3g} of each weight", "Gaussian on trained weights"
             if event["type"] == "partition_selection":
                 mechanism = "partition selection"
                 noise += f", threshold {event['threshold']}, delta {event['delta']:.1g}"

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from evaluation.audit import cells, counts, minimum, persons, structure, tries
+from evaluation.audit import cells, counts, minimum, persons, randomised, structure, tries
 from evaluation.audit.blackbox import Plan, black_box
 from evaluation.audit.clipping import clipping
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
@@ -70,6 +70,8 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("laplace tables", "tables with Laplace noise", counts.laplace_tables),
     ("products", "products of signs", counts.products),
     ("signed tables", "signed tables", counts.signed_tables),
+    ("randomised words", "cells randomised at their source", randomised.words),
+    ("randomised numbers", "numbers with noise at their source", randomised.numbers),
     ("minimizer", "weights of a convex model", minimum.minimizer),
     ("choices", "exponential mechanism", counts.choices),
     ("best of tries", "the best of a random number of tries", tries.best_of_tries),

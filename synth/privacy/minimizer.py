@@ -37,6 +37,7 @@ from synth.table import Domain
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+WEIGHTS = "weights of a convex model"
 LIPSCHITZ = math.sqrt(2) * (1 + 1e-9)  # the last digits are for rounded weights and scales
 TOLERANCE = 0.02 * math.sqrt(2)
 BLOCK = 1024  # rows that are summed one after the other, which keeps the rounding of sums small
@@ -107,7 +108,7 @@ def ridge_event(plan: RidgePlan, domain: Domain, noise: float) -> GaussianEvent:
     """What is charged for noise of ``noise`` sensitivities."""
     sensitivity = rounded_sensitivity(math.prod(shape_of(plan, domain))) * plan.sensitivity
     target = (domain.names[plan.target],)
-    return GaussianEvent(what="weights of a convex model", target=target, sigma=noise * sensitivity, l2_sensitivity=sensitivity)
+    return GaussianEvent(what=WEIGHTS, target=target, sigma=noise * sensitivity, l2_sensitivity=sensitivity)
 
 
 def noisy_weights(codes: Codes, units: PrivacyUnits, plan: RidgePlan, event: GaussianEvent, entropy: Entropy) -> FloatArray:

@@ -15,10 +15,12 @@ import torch
 
 import synth.models.dpvae
 import synth.privacy.accounting
+import synth.privacy.cells as cells
 import synth.privacy.clipping as clipping
 import synth.privacy.dpsgd as dpsgd
 import synth.privacy.frame as frame
 import synth.privacy.ingest as ingest
+import synth.privacy.local as local
 import synth.privacy.mechanisms as mechanisms
 import synth.privacy.minimizer as minimizer
 import synth.privacy.prepare as prepare
@@ -94,6 +96,18 @@ def _(patch):
 @bug("sensitivity of trained weights taken for a fourth", "minimizer")
 def _(patch):
     patch.setattr(minimizer, "LIPSCHITZ", minimizer.LIPSCHITZ / 4)
+
+
+@bug("cells kept as if epsilon were half as much again", "randomised words")
+def _(patch):
+    real = local.response_of
+    patch.setattr(local, "response_of", lambda size, epsilon: real(size, 1.5 * epsilon))
+
+
+@bug("noise of randomised numbers halved", "randomised numbers")
+def _(patch):
+    real = cells.two_sided_geometric
+    patch.setattr(cells, "two_sided_geometric", lambda size, scale, entropy: real(size, scale / 2, entropy))
 
 
 @bug("noise missing after the first step", "gradients")

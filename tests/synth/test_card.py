@@ -85,3 +85,10 @@ def test_laplace_noise_is_told(frame):
     assert row["mechanism"] == "Laplace noise on whole numbers"
     assert row["noise"].startswith("scale ")
     assert "Laplace noise" in card_html(found.receipt, found.schema)
+
+
+def test_weights_are_no_rows(release):
+    event = {"type": "gaussian", "what": "weights of a convex model", "target": ["y"], "sigma": 0.25, "l2_sensitivity": 0.1}
+    (row,) = spending(dataclasses.replace(release.receipt, events=[event]))
+    assert row["mechanism"] == "Gaussian on trained weights"
+    assert row["noise"] == "standard deviation 0.25 of each weight"
