@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Plan:
         only_show: Whether nothing is run.
         plot: Where to draw; ``None`` for nowhere.
         steps: Whether the cost of DP-SGD steps is measured instead.
+        scale: Whether the cost of counting, fitting and sampling is measured instead, as tables grow.
         cache: Folder of the peers' environments; ``None`` for the default.
         limit: Seconds after which a fit is stopped.
         retry: Whether failed runs are run again.
@@ -50,6 +52,7 @@ class Plan:
     only_show: bool = False
     plot: Path | None = None
     steps: bool = False
+    scale: bool = False
     cache: Path | None = None
     limit: float | None = None
     retry: bool = False
@@ -103,10 +106,42 @@ def run_plan(plan: Plan, say: Callable[[str], None]) -> None:
         say("timing DP-SGD steps")
         steps.parent.mkdir(parents=True, exist_ok=True)
         steps.write_text("".join(json.dumps(r, sort_keys=True) + "\n" for r in measure_steps()), encoding="utf-8")
+    elif plan.scale:
+        _measure_scale(plan, say)
     elif not plan.only_show:
         say(f"{len(cells)} runs, recorded in {plan.results}")
         _run(plan, cells, say)
     _show(plan, cells, steps)
+
+
+def _measure_scale(plan: Plan, say: Callable[[str], None]) -> None:
+    """Costs as tables grow; rows are drawn from a model of Adult that is fitted first."""
+    from evaluation.bench.data import load_data
+    from evaluation.bench.grid import command, read_results
+    from evaluation.bench.plot import plot_speed
+    from evaluation.bench.speed import run_speed
+    from synth.schema_toml import schema_to_toml
+
+    file = plan.results.with_name("speed.jsonl")
+    say(f"timing counting, sampling and fitting, recorded in {file}; a quarter of an hour")
+    with tempfile.TemporaryDirectory() as folder:
+        data, place = load_data("adult"), Path(folder)
+        data.train.to_csv(place / "train.csv", index=False)
+        (place / "schema.toml").write_text(schema_to_toml(data.schema), encoding="utf-8")
+        words = [
+            "fit",
+            str(place / "train.csv"),
+            "-s",
+            str(place / "schema.toml"),
+            "-e",
+            "1",
+            "-q",
+            "-o",
+            str(place / "m.synth"),
+        ]
+        command(words, plan.limit)
+        run_speed(file, model=place / "m.synth")
+    plot_speed(read_results(file), file.with_suffix(".svg"))
 
 
 def _run(plan: Plan, cells: list[Cell], say: Callable[[str], None]) -> None:
@@ -138,6 +173,11 @@ def _show(plan: Plan, cells: list[Cell], steps: Path) -> None:
         print(quality_table(records))
     if steps.exists() and (plan.steps or not plan.datasets):
         print(steps_table(read_results(steps)))
+    speed = steps.with_name("speed.jsonl")
+    if speed.exists() and (plan.scale or not plan.datasets):
+        from evaluation.bench.speed import speed_table
+
+        print(speed_table(read_results(speed)))
     if plan.plot is not None:
         from evaluation.bench.plot import plot_quality
 

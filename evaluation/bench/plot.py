@@ -69,6 +69,28 @@ def plot_quality(records: Sequence[dict[str, Any]], path: Path) -> None:
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "synth bench"})
 
 
+def plot_speed(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Draw processor seconds of counting all pairs and of whole fits over rows and over columns, both axes logarithmic.
+
+    Equal records give an equal file.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"svg.hashsalt": "synth", "svg.fonttype": "none", "font.size": 9}):
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        for axes, over, fixed in zip(figure.subplots(1, 2), ("rows", "columns"), ("columns", "rows"), strict=True):
+            for kind, what in (("fit", "whole fit (marginal)"), ("counting", "counting all pairs")):
+                found = [r for r in records if r["bench"] == kind]
+                most = max((r[fixed] for r in found), key=[r[fixed] for r in found].count, default=0)
+                points = sorted((r[over], r["cpu_seconds"]) for r in found if r[fixed] == most)
+                axes.plot([x for x, _ in points], [y for _, y in points], marker="o", label=f"{what}, {most:,} {fixed}")
+            axes.set(xscale="log", yscale="log", xlabel=over, ylabel="CPU seconds")
+            axes.grid(alpha=0.25)
+            axes.legend(frameon=False)
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "synth bench"})
+
+
 def _styles(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Colour and mark of every variant: its own, whichever panel it is in."""
     models = {label_of(r): r["model"] for r in records}

@@ -36,6 +36,9 @@ def bench(
     tables: Annotated[bool, typer.Option("--tables", help="Run nothing; print the tables of what is recorded.")] = False,
     plot: Annotated[str | None, typer.Option("--plot", help="Draw quality against cost into this .svg file.")] = None,
     steps: Annotated[bool, typer.Option("--steps", help="Measure the cost of DP-SGD steps instead.")] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Measure the cost of counting, fitting and sampling as tables grow instead.")
+    ] = False,
     cache: Annotated[
         str | None,
         typer.Option("--cache", help="Folder of the peers' environments (default $SYNTH_BENCH_CACHE, ~/.cache/synth-bench)."),
@@ -56,6 +59,7 @@ def bench(
     plan = Plan(
         models=_names(models), datasets=_names(datasets), epsilons=_numbers(epsilons), delta=delta, seeds=seeds,
         sets=tuple(sets or ()), peers=peers, results=file, only_show=tables, plot=Path(plot) if plot else None, steps=steps,
+        scale=scale,
         cache=Path(cache) if cache else None, limit=limit, retry=retry,
     )  # fmt: skip
     try:
