@@ -3,7 +3,7 @@
 # make slow: the long tests as well
 # make evidence: plant the bugs, audit everything, write the tables of SECURITY.md (a quarter of an hour)
 # make docker: an image that runs the command (DOCKER=podman for another engine)
-# make bench: what the tables of the README lack, then the tables (BENCH="--peers --plot quality.svg" for more)
+# make bench: what the tables of the README lack, then the tables (BENCH="--peers --plot quality.svg", "--steps", "--scale" for more)
 
 SHELL := /bin/bash
 PYTHON ?= python3

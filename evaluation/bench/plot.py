@@ -70,7 +70,7 @@ def plot_quality(records: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def plot_speed(records: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw processor seconds of counting all pairs and of whole fits over rows and over columns, both axes logarithmic.
+    """Draw what tables cost: counting all pairs and whole fits over rows and over columns, and rows of a sample by format.
 
     Equal records give an equal file.
     """
@@ -78,8 +78,9 @@ def plot_speed(records: Sequence[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": "synth", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
-        for axes, over, fixed in zip(figure.subplots(1, 2), ("rows", "columns"), ("columns", "rows"), strict=True):
+        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        *growing, bars = figure.subplots(1, 3)
+        for axes, over, fixed in zip(growing, ("rows", "columns"), ("columns", "rows"), strict=True):
             for kind, what in (("fit", "whole fit (marginal)"), ("counting", "counting all pairs")):
                 found = [r for r in records if r["bench"] == kind]
                 most = max((r[fixed] for r in found), key=[r[fixed] for r in found].count, default=0)
@@ -88,6 +89,13 @@ def plot_speed(records: Sequence[dict[str, Any]], path: Path) -> None:
             axes.set(xscale="log", yscale="log", xlabel=over, ylabel="CPU seconds")
             axes.grid(alpha=0.25)
             axes.legend(frameon=False)
+        drawn = [r for r in records if r["bench"] == "sampling"]
+        for shift, key, what in ((0.2, "us_a_row", "drawn and written"), (-0.2, "writer_us_a_row", "the writer alone")):
+            places = [k + shift for k in range(len(drawn))]
+            bars.barh(places, [r[key] for r in drawn], height=0.35, label=what)
+        bars.set_yticks(range(len(drawn)), [r["format"] for r in drawn])
+        bars.set_xlabel("CPU microseconds a row, 15 columns")
+        bars.legend(frameon=False)
         figure.savefig(path, format="svg", metadata={"Date": None, "Creator": "synth bench"})
 
 

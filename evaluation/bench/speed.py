@@ -23,10 +23,13 @@ import pyarrow.csv
 import pyarrow.feather
 import pyarrow.parquet
 
+from evaluation.bench.data import load_data
 from evaluation.bench.grid import circumstances
 from evaluation.bench.process import weighed
 from evaluation.bench.scale import chunk, columns
 from evaluation.bench.steps import SIZES
+from evaluation.fidelity.marginals import score_marginals
+from evaluation.inputs import prepare
 from synth.column import Column
 from synth.privacy.codes import Codes
 from synth.privacy.tally import Tally
@@ -43,6 +46,7 @@ FORMATS: dict[str, Callable[[pa.Table, str], Any]] = {
     "feather": pyarrow.feather.write_feather,
     "csv": pyarrow.csv.write_csv,
 }
+TV = ("tv_1way", "tv_2way", "tv_3way")
 START = 65_536  # rows that are drawn with care, and slower; see ``synth.blocks``
 
 
@@ -56,6 +60,8 @@ class Sizes:
         fit_rows: The same for whole fits.
         fit_widths: The same for whole fits.
         sample: Rows that are drawn.
+        compared: Rows of a sample whose error is compared with that of its first ones.
+        many: Rows of one very large sample, by a command of its own.
         width: Columns while rows grow.
         length: Rows while columns grow.
     """
@@ -65,6 +71,8 @@ class Sizes:
     fit_rows: tuple[int, ...] = (10**4, 10**5, 10**6, 10**7)
     fit_widths: tuple[int, ...] = (10, 25, 50, 100)
     sample: int = 1_000_000
+    compared: int = 200_000
+    many: int = 20_000_000
     width: int = 15
     length: int = 10**5
 
@@ -163,6 +171,32 @@ def sampling(release: Release, rows: int, form: str, folder: Path | None) -> Rec
     }  # fmt: skip
 
 
+def large_samples(release: Release, rows: int) -> Iterator[Record]:
+    """How far rows are from the training rows of Adult: as many as these, as many of the later ones, and all ``rows``."""
+    data = load_data("adult")
+    drawn, few = release.sample(rows, seed=1), len(data.train)
+    parts = {
+        f"the first {few:,}": drawn.iloc[:few],
+        f"{few:,} after the first {START:,}": drawn.iloc[START : START + few],
+        f"all {rows:,}": drawn,
+    }
+    for which, part in parts.items():
+        tables = prepare(data.train, data.test, part.reset_index(drop=True), data.schema, seed=0)
+        scores = {s.name: round(s.value, 4) for s in score_marginals(tables).scores if s.name in TV and s.value is not None}
+        yield {"bench": "large samples", "which": which, "rows": len(part), "model": release.model, **scores}
+
+
+def very_large(model: Path, rows: int, folder: Path | None) -> Record:
+    """Many rows into one Parquet file, as a command of its own; the file is removed again."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        path = Path(made) / "rows.parquet"
+        cost = weighed(
+            [sys.executable, "-m", "synth", "sample", str(model), "-n", str(rows), "-o", str(path), "--seed", "1", "-q"],
+            f"sample of {rows} rows",
+        )
+        return {"bench": "very large sample", "rows": rows, "format": "parquet", "file_mib": path.stat().st_size >> 20, **cost}
+
+
 def measure(sizes: Sizes, model: Path | None = None, folder: Path | None = None) -> Iterator[Record]:
     """All records.
 
@@ -180,6 +214,9 @@ def measure(sizes: Sizes, model: Path | None = None, folder: Path | None = None)
         release = load(model)
         for form in FORMATS:
             yield sampling(release, sizes.sample, form, folder) | around
+        for record in large_samples(release, sizes.compared):
+            yield record | around
+        yield very_large(model, sizes.many, folder) | around
     for rows, width in [(r, sizes.width) for r in sizes.fit_rows] + [(sizes.length, w) for w in sizes.fit_widths]:
         yield fitting(rows, width, folder) | around
 
@@ -191,6 +228,8 @@ def speed_table(records: Sequence[Record]) -> str:
                      "copy_gib_per_second", "share_of_copy"),
         "fit": ("rows", "columns", "model", "cpu_seconds", "seconds", "peak_mib"),
         "sampling": ("format", "model", "rows", "us_a_row", "rows_per_second_on_2", "writer_us_a_row", "writer_share"),
+        "large samples": ("which", "model", *TV),
+        "very large sample": ("rows", "format", "cpu_seconds", "seconds", "peak_mib", "file_mib"),
     }  # fmt: skip
     tables = []
     for kind, names in shown.items():

@@ -1,6 +1,7 @@
 """Costs as tables grow: what is recorded, on tiny tables; how long it took is nobody's test."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,14 +46,19 @@ def test_records_table_and_plot(tmp_path, model, monkeypatch):
     monkeypatch.setattr(speed, "COPY_BYTES", 1 << 10)
     weighed = {"model": "marginal", "cpu_seconds": 1.0, "seconds": 2.0}
     monkeypatch.setattr(speed, "fitting", lambda rows, width, _: {"bench": "fit", "rows": rows, "columns": width, **weighed})
-    sizes = Sizes(rows=(100, 200), widths=(3,), fit_rows=(10,), fit_widths=(5,), sample=300, length=50)
+    monkeypatch.setattr(
+        speed, "large_samples", lambda release, rows: [{"bench": "large samples", "which": "all", "rows": rows}]
+    )
+    sizes = Sizes(rows=(100, 200), widths=(3,), fit_rows=(10,), fit_widths=(5,), sample=300, length=50, many=40)
     run_speed(tmp_path / "deep" / "speed.jsonl", sizes, model)
     records = [json.loads(line) for line in (tmp_path / "deep" / "speed.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [r["bench"] for r in records] == ["counting"] * 3 + ["sampling"] * 3 + ["fit"] * 2
+    assert [r["bench"] for r in records] == ["counting"] * 3 + ["sampling"] * 3 + [
+        "large samples", "very large sample", "fit", "fit",
+    ]  # fmt: skip
     assert {"date", "machine", "commit"} <= set(records[0])
     assert {r["format"] for r in records if r["bench"] == "sampling"} == {"parquet", "feather", "csv"}
     shown = speed_table(records)
-    assert shown.count("|---") == 10 + 7 + 6
+    assert shown.count("|---") == 10 + 7 + 6 + 5 + 6
     assert "Sampling:" in shown
     plot_speed(records, tmp_path / "a.svg")
     plot_speed(records, tmp_path / "b.svg")
@@ -63,6 +69,21 @@ def test_without_a_model_nothing_is_sampled(tmp_path):
     run_speed(tmp_path / "speed.jsonl", TINY)
     assert "sampling" not in (tmp_path / "speed.jsonl").read_text(encoding="utf-8")
     assert "Sampling" not in speed_table([])
+
+
+def test_rows_that_are_drawn_faster_are_compared_with_those_drawn_with_care(monkeypatch, model):
+    import pandas as pd
+
+    from evaluation.bench import speed
+    from synth.release import load
+
+    release = load(model)
+    rows = pd.DataFrame({"b": ["true", "false"] * 20})
+    monkeypatch.setattr(speed, "START", 50)
+    monkeypatch.setattr(speed, "load_data", lambda _: SimpleNamespace(train=rows, test=rows, schema=release.schema))
+    found = list(speed.large_samples(release, 100))
+    assert [(r["which"], r["rows"]) for r in found] == [("the first 40", 40), ("40 after the first 50", 40), ("all 100", 100)]
+    assert all(r["tv_1way"] < 0.5 for r in found)
 
 
 @pytest.mark.slow
