@@ -99,11 +99,12 @@ def randomized(data: Data, epsilon: float, _: int) -> pd.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
         place, made = Path(folder) / "rows.csv", Path(folder) / "randomized.parquet"
         data.train.to_csv(place, index=False)
-        randomize(place, made, schema=data.schema, epsilon=epsilon)
+        randomize(place, made, schema=data.schema, epsilon=epsilon, bins=8)
         return read_table(made)
 
 
 COUNTS, NET, CELLS = "counts of cells", "clipped gradients", "every cell of every row"
+WEIGHTS = "the weights of a convex model"
 CENTRAL, NOBODY, ALL = "whoever fits", "nobody", "everybody"
 VAE = "dpvae, clipping"
 TECHNIQUES = (
@@ -126,6 +127,9 @@ TECHNIQUES = (
     Technique(
         name="marginal, race protected", noise=COUNTS, trust=CENTRAL,
         make=Fit(model="marginal", terms={"protect_groups": ("race",)}),
+    ),
+    Technique(
+        name="perturbed", noise=f"{COUNTS}, and {WEIGHTS}", trust=CENTRAL, make=Fit(model="perturbed"),
     ),
     Technique(name="randomize (local)", noise=CELLS, trust=NOBODY, make=randomized),
     Technique(name="NOT PRIVATE: trees", noise=NONE, trust=ALL, make=baseline("trees")),
