@@ -23,7 +23,7 @@ from synth.entity import learnt_schema, unit_of
 from synth.errors import InputError, SchemaError
 from synth.models.base import Run
 from synth.privacy.budget import Budget
-from synth.privacy.ingest import open_frame, read_rows
+from synth.privacy.ingest import load_table, open_frame, read_rows
 from synth.privacy.keyed import surroundings
 from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.rows import StoredRows
@@ -48,7 +48,7 @@ LIMIT = (
 
 
 def fit_site(
-    data: str | Path,
+    data: Any,
     connect: Callable[[], AbstractContextManager[Exchange]],
     *,
     schema: Schema,
@@ -65,7 +65,7 @@ def fit_site(
     Every argument but the rows and the ledger must be the same at all sites, which is checked before a row is read.
 
     Args:
-        data: This site's rows: a file, a pattern, a folder.
+        data: This site's rows: a file, a pattern, a folder, or a frame.
         connect: Opens the line that carries this site's messages, and gives the answers.
         schema: Public facts, complete: kinds, bounds and categories are not learnt.
         epsilon: The whole budget of the rows of this site.
@@ -95,13 +95,14 @@ def fit_site(
     unit = unit_of(schema)
     if place is not None:
         check_admission(place, budget, unit)
-    if not Path(data).exists() and not set(str(data)) & set("*?[:"):
+    named = isinstance(data, str | Path)
+    if named and not Path(data).exists() and not set(str(data)) & set("*?[:"):
         raise InputError(f"there is no table {str(data)!r}")
     progress.phase("waiting for the other sites")
     with connect() as exchange:
         sites = Sites(exchange, _facts(budget, schema, model, synthesizer))
         progress.phase("reading")
-        found = read_rows(data, schema, reading, progress)
+        found = read_rows(data, schema, reading, progress) if named else load_table(data)
         book = Ledger(budget, place, unit=unit)
         return _fitted(found, sites, book, schema, Run(seed=sites.seed, progress=progress), model, synthesizer)
 

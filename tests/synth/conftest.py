@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from synth.privacy.budget import Budget
 from synth.privacy.clipping import NORM_MARGIN
 from synth.privacy.layers import OneHotLinear, RowParameter
 from synth.privacy.ledger import Ledger
-from synth.privacy.sites import gone
+from synth.rehearsal import Room
 from synth.schema import Column, Kind, Schema
 
 
@@ -200,52 +199,22 @@ def postgres():
         shutil.rmtree(home, ignore_errors=True)
 
 
-class Room:
-    """Sites in threads, with the coordinator between them; keeps every message that left a site and every answer."""
+class Watched(Room):
+    """Sites in threads; keeps every message that left a site."""
 
     def __init__(self, size, seed=7):
-        self.size, self.seed = size, seed
-        self.left, self.told, self.kinds, self.release = [], [], [], b""
-        self._now, self._ready, self._meant, self._joined = {}, threading.Condition(), 0, set()
+        super().__init__(size, seed)
+        self.left, self.kinds, self.release = [], [], b""
 
-    def exchange(self, rank, message):
-        with self._ready:
-            self._now[rank], round_ = message, self._meant
-            self._joined.add(rank)
-            if len(self._now) == self.size:
-                messages = [self._now[r] for r in range(self.size)]
-                told, kind, first = answers(messages, self.seed)
-                if kind == "done":
-                    self.release = first.partition(b"\n")[2]
-                self.left.append(messages)
-                self.told.append(told)
-                self.kinds.append(kind)
-                self._now, self._meant = {}, self._meant + 1
-                self._ready.notify_all()
-            while self._meant == round_:
-                assert self._ready.wait(60), "a site waits in vain"
-            return self.told[round_][rank]
-
-    def run(self, task):
-        """``task(exchange, rank)`` at every site: what it gave, or the error it raised."""
-        found = [None] * self.size
-
-        def work(rank):
-            try:
-                found[rank] = task(lambda message: self.exchange(rank, message), rank)
-            except Exception as error:  # noqa: BLE001 - handed back
-                found[rank] = error
-                if rank in self._joined and self.kinds[-1] not in ("gone", "done"):
-                    self.exchange(rank, gone())
-
-        threads = [threading.Thread(target=work, args=(rank,)) for rank in range(self.size)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return found
+    def answer(self, messages):
+        told, kind, first = answers(messages, self.seed)
+        self.left.append(messages)
+        self.kinds.append(kind)
+        if kind == "done":
+            self.release = first.partition(b"\n")[2]
+        return told, kind
 
 
 @pytest.fixture
 def room():
-    return Room
+    return Watched
