@@ -81,7 +81,10 @@ class Codec:
     def with_fresh(self, rows: pd.DataFrame, fresh: Mapping[str, npt.NDArray[np.object_]]) -> pd.DataFrame:
         """Rows of learnt columns with values made anew put in, columns in schema order."""
         made = {name: typed(values, self.schema[name]) for name, values in fresh.items()}
-        return pd.DataFrame({n: made[n] if n in made else rows[n] for n in self.schema.names if n in made or n in rows})
+        names = [n for n in self.schema.names if n in made or n in rows]
+        if not made and names == list(rows.columns):
+            return rows
+        return pd.DataFrame({n: made[n] if n in made else rows[n] for n in names})
 
     def _named(self, name: str) -> tuple[str, ...]:
         """All texts that a column may hold, where they are few."""
