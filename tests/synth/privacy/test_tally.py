@@ -58,3 +58,9 @@ def test_fused_codes_are_wide_where_they_must_be():
     assert fused([np.array([1], dtype=np.uint8), np.array([2], dtype=np.uint8)], (256, 256)).dtype == np.uint16
     found = fused([np.array([299], dtype=np.uint16), np.array([299], dtype=np.uint16)], (300, 300))
     assert found.tolist() == [300 * 300 - 1]
+
+
+def test_a_pair_of_columns_moves_what_it_says():
+    """Two codes of one byte each are widened, fused and counted."""
+    plan = Tally([(0, 1)], (3, 5)).plan
+    assert (plan.groups, plan.bytes_a_row()) == (((0,), (1,)), 3 + 3 + 12 + 26)
