@@ -61,6 +61,7 @@ def test_fused_codes_are_wide_where_they_must_be():
 
 
 def test_a_pair_of_columns_moves_what_it_says():
-    """Two codes of one byte each are widened, fused and counted."""
+    """Two codes of one byte are fused into one of two, which is copied and counted."""
     plan = Tally([(0, 1)], (3, 5)).plan
-    assert (plan.groups, plan.bytes_a_row()) == (((0,), (1,)), 3 + 3 + 12 + 26)
+    assert ([len(g) for g in plan.groups], plan.hosts) == ([2], ((0,),))
+    assert plan.bytes_a_row() == (1 + 2) + (2 + 1 + 2 + 2) + (2 + 2) + (2 + 8 + 8 + 8)
