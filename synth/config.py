@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -97,6 +98,23 @@ def read_config(path: Path) -> FitConfig:
             raise InputError(f"{path.name}: 'protect_groups' must be a list of names of columns")
         facts["protect_groups"] = tuple(facts["protect_groups"])
     return FitConfig(**facts)
+
+
+def config_toml(config: FitConfig) -> str:
+    """A run file with everything that is said: the inverse of ``read_config``."""
+    said = {f.name: value for f in fields(config) if (value := getattr(config, f.name)) not in (None, {}, ())}
+    lines = [f"{name} = {_toml(value)}" for name, value in said.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return '"none"' if value is None else str(value).lower()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def parse_assignments(assignments: Sequence[str], option: str = "--set") -> dict[str, str]:

@@ -26,6 +26,7 @@ from synth.cli import (
     siting,
     sweeping,
     tabling,
+    tuning,
 )
 from synth.errors import SynthError
 from synth.version import __version__
@@ -71,6 +72,7 @@ planning.register(app)
 randomizing.register(app)
 benching.register(app)
 tabling.register(app)
+tuning.register(app)
 siting.register(app)
 
 

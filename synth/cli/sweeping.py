@@ -68,7 +68,7 @@ def sweep(
     place = Path(output)
     check_writable(place, force=force)
     free = public or simulated is not None
-    name, material = _material(data, holdout, simulated, schema, public=free)
+    name, material = material_of(data, holdout, simulated, schema, public=free)
     file = place.with_name(place.name + ".jsonl")
     book = None if free else Path(ledger) if ledger is not None else place.with_name(place.name + ".ledger.jsonl")
     missing = missing_cells(plan, read_records(file, key_of(plan, material)))
@@ -112,8 +112,8 @@ def _confirm(plan: Any, missing: list[tuple[float, int]], book: Path, *, yes: bo
     return f"All runs of the ledger after this sweep: {total}."
 
 
-def _material(data: str | None, holdout: str | None, simulated: str | None, schema: str | None, *, public: bool) -> Any:
-    """Name and rows of what is swept."""
+def material_of(data: str | None, holdout: str | None, simulated: str | None, schema: str | None, *, public: bool) -> Any:
+    """Name and rows of what is fitted and scored; also for ``synth tune``."""
     from evaluation.bench.data import HOLDOUT_SHARE, load_data
     from evaluation.bench.simulators import SIMULATORS
     from evaluation.sweep.runs import Material
@@ -121,7 +121,7 @@ def _material(data: str | None, holdout: str | None, simulated: str | None, sche
     from synth.privacy.ingest import read_table
 
     if (data is None) == (simulated is None):
-        raise InputError("name a table to sweep, or a simulated one with --simulated, and not both")
+        raise InputError("name a table, or a simulated one with --simulated, and not both")
     if simulated is not None:
         if simulated not in SIMULATORS:
             raise InputError(f"there is no simulated table {simulated!r}; choose one of {', '.join(SIMULATORS)}")

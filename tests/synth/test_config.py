@@ -3,8 +3,9 @@ import dataclasses
 import pytest
 
 from synth.cli import fitting
-from synth.config import FitConfig, parse_assignments, read_config
+from synth.config import FitConfig, config_toml, parse_assignments, read_config
 from synth.errors import InputError
+from synth.registry import make_synthesizer
 
 
 def test_flags_win_over_the_file_and_silence_does_not():
@@ -93,3 +94,16 @@ def test_assignments():
     for bad in (["steps"], ["=3"], [" =3"], ["a=1", "a=1"]):
         with pytest.raises(InputError, match="--set"):
             parse_assignments(bad)
+
+
+def test_a_run_file_is_read_as_it_was_written(tmp_path):
+    said = FitConfig(
+        data='odd "name".csv', protect_groups=("a", "b"), epsilon=0.5, delta=1e-06, model="hybrid", max_columns=3,
+        options={"steps": None, "table_share": 0.2, "private_training": False, "batch_size": 512},
+    )  # fmt: skip
+    (tmp_path / "run.toml").write_text(config_toml(said))
+    found = read_config(tmp_path / "run.toml")
+    assert found == said.overridden(options={"steps": "none"})
+    assert make_synthesizer("hybrid", found.options) == make_synthesizer("hybrid", said.options)
+    (tmp_path / "empty.toml").write_text(config_toml(FitConfig()))
+    assert read_config(tmp_path / "empty.toml") == FitConfig()
