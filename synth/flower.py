@@ -28,7 +28,7 @@ from synth.privacy.sites import gone
 from synth.progress import Progress
 
 NEEDED = 'several sites need Flower 1.42; install it with: pip install "synth-dp[federated]"'
-OURS = ("/v1/fleet/", "/v1/runtime/")  # of Flower's services; nobody submits programs here
+FLEET, OWN = "/v1/fleet/", "/v1/runtime/"  # of Flower's services: for sites, and for this process; nobody submits programs
 PATIENCE = 7200.0  # seconds without a word
 RETRY = 60.0  # seconds that a lost connection may take to come back
 PAUSE = 0.05  # seconds between two looks
@@ -230,22 +230,16 @@ def _hub(place: tuple[str, int], encryption: Encryption | None) -> Iterator[_Hub
     tls: dict[str, Any] = {}
     if encryption is not None:
         tls = {"ssl_certfile": str(encryption.certificate), "ssl_keyfile": str(encryption.key)}
+    inner = socket.create_server(("127.0.0.1", 0))  # for this process alone, which needs no certificate
     try:
-        config = uvicorn.Config(_only_ours(link), host=place[0], port=place[1], log_config=None, access_log=False, **tls)
+        config = uvicorn.Config(_only(link, FLEET), host=place[0], port=place[1], log_config=None, access_log=False, **tls)
         config.load()
     except (OSError, ValueError):
         raise InputError("certificate or key cannot be used; give both as PEM files that belong together") from None
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while thread.is_alive() and not server.started:
-        time.sleep(PAUSE)
-    if not server.started:
-        raise InputError(f"cannot listen at {_address(place)}; name another --port")
+    own = uvicorn.Config(_only(link, OWN), log_config=None, access_log=False, lifespan="off")
+    stops = [_started(uvicorn.Server(config), place, None), _started(uvicorn.Server(own), inner.getsockname(), [inner])]
     run, token = _begun(link.state.linkstate_factory.state())
-    here = "127.0.0.1" if place[0] in ("0.0.0.0", "::") else place[0]
-    roots = None if encryption is None else encryption.certificate.read_bytes()
-    grid = HttpGrid(_address((here, place[1])), encryption is None, roots, token=token)
+    grid = HttpGrid(_address(inner.getsockname()), True, token=token)
     grid.set_run(run)
     beat = _heartbeat(grid)
     try:
@@ -253,8 +247,24 @@ def _hub(place: tuple[str, int], encryption: Encryption | None) -> Iterator[_Hub
     finally:
         beat.stop()
         grid.close()
+        for stop in stops:
+            stop()
+
+
+def _started(server: Any, place: tuple[str, int], sockets: list[socket.socket] | None) -> Callable[[], None]:
+    """Serve in a thread; what is returned ends it."""
+    thread = threading.Thread(target=server.run, args=(sockets,), daemon=True)
+    thread.start()
+    while thread.is_alive() and not server.started:
+        time.sleep(PAUSE)
+    if not server.started:
+        raise InputError(f"cannot listen at {_address(place)}; name another --port")
+
+    def stop() -> None:
         server.should_exit = True
         thread.join(10)
+
+    return stop
 
 
 def _begun(state: Any) -> tuple[Any, str]:
@@ -283,11 +293,11 @@ Scope = MutableMapping[str, Any]
 Channel = Callable[..., Awaitable[Any]]
 
 
-def _only_ours(link: Any) -> Callable[[Scope, Channel, Channel], Awaitable[None]]:
-    """Flower's services without those by which somebody might submit a program."""
+def _only(link: Any, path: str) -> Callable[[Scope, Channel, Channel], Awaitable[None]]:
+    """One of Flower's services, without those by which somebody might submit a program."""
 
     async def served(scope: Scope, receive: Channel, send: Channel) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(OURS):
+        if scope["type"] == "http" and not scope["path"].startswith(path):
             await send({"type": "http.response.start", "status": 404, "headers": []})
             await send({"type": "http.response.body", "body": b""})
             return

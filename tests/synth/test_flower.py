@@ -61,7 +61,7 @@ def test_addresses():
     ("path", "served"),
     [
         ("/v1/fleet/pull-messages", True),
-        ("/v1/runtime/x", True),
+        ("/v1/runtime/x", False),
         ("/v1/control/start-run", False),
         ("/docs", False),
         ("/", False),
@@ -76,7 +76,7 @@ def test_nobody_submits_programs(path, served):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(flower._only_ours(link)({"type": "http", "path": path}, None, send))
+    asyncio.run(flower._only(link, flower.FLEET)({"type": "http", "path": path}, None, send))
     assert bool(seen) == served
     assert [m["status"] for m in sent if "status" in m] == ([] if served else [404])
 
