@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from synth.privacy.events import VOTES
 from synth.privacy.minimizer import WEIGHTS
 from synth.receipt import Receipt
 from synth.schema import Schema
@@ -67,7 +68,8 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
         elif event["type"] == "laplace":
             noise, mechanism = f"scale {event['scale']:.3g}", "Laplace noise on whole numbers"
         else:
-            noise = f"standard deviation {event['sigma']:.3g} {'rows' if receipt.unit == 'row' else 'entities'}"
+            unit = "votes" if event["what"] == VOTES else "rows" if receipt.unit == "row" else "entities"
+            noise = f"standard deviation {event['sigma']:.3g} {unit}"
             mechanism = "rounded Gaussian counts"
             if event["what"] == WEIGHTS:
                 noise, mechanism = f"standard deviation {event['sigma']:.3g} of each weight", "Gaussian on trained weights"

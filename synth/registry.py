@@ -19,6 +19,7 @@ SYNTHESIZERS = MappingProxyType(
     {
         "hybrid": "synth.models.hybrid:Hybrid",
         "marginal": "synth.models.marginal:Marginal",
+        "pate": "synth.models.pate:Pate",
         "dpvae": "synth.models.dpvae:DPVAE",
         "dpgan": "synth.models.dpgan:DPGAN",
         "independent": "synth.models.independent:Independent",

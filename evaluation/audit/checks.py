@@ -73,6 +73,7 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("randomised words", "cells randomised at their source", randomised.words),
     ("randomised numbers", "numbers with noise at their source", randomised.numbers),
     ("minimizer", "weights of a convex model", minimum.minimizer),
+    ("votes", "votes of teachers on disjoint parts", counts.votes),
     ("choices", "exponential mechanism", counts.choices),
     ("best of tries", "the best of a random number of tries", tries.best_of_tries),
     ("row count", "number of rows", cells.row_count),

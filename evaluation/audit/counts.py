@@ -15,6 +15,7 @@ from scipy.linalg import hadamard
 from evaluation.audit.ledgers import DELTA, audit_ledger, rows_of
 from evaluation.audit.scores import gaussian_score, laplace_score
 from evaluation.audit.sightings import Sighting
+from synth.privacy.ballot import LOGIT_UNIT, Ballot
 from synth.privacy.events import Event, GaussianEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.signs import SignProduct
@@ -101,6 +102,25 @@ def signed_tables(rng: np.random.Generator, *, epsilon: float = 4.0, size: int =
     found, sigma = table.noisy_signed_tables(asked, share=0.5)
     standard = signs.T.astype(np.float64) @ np.stack(found) / (math.sqrt(size) * sigma)
     return _sighting(standard.reshape(-1), present, table.ledger)
+
+
+def votes(rng: np.random.Generator, *, epsilon: float = 4.0, runs: int = 2000, questions: int = 64) -> Sighting:
+    """Votes of teachers: one row turns its teacher on every question; forty others tell their teachers nothing new."""
+    present = _coins(runs, rng)
+    sums = np.zeros(runs)
+    sure = 8 * LOGIT_UNIT * np.array([[1, -1]])
+    ballot = Ballot(
+        teachers=8, column=1, classes=np.arange(2), columns=(0,), start=(np.repeat(sure, 2, axis=0),),
+        step=1e3 * np.eye(2), questions=np.zeros((questions, 1), dtype=np.int64),
+    )  # fmt: skip
+    events: tuple[Event, ...] = ()
+    for i, there in enumerate(present):
+        table = _table(np.array([[1, 0]] * 40 + [[0, 1]] * int(there)), (2, 2), epsilon)
+        found, sigma = table.noisy_votes(ballot)
+        sums[i] = found.sum() / (math.sqrt(questions) * sigma)
+        events = table.ledger.events
+    mu = math.sqrt(math.fsum(e.mu**2 for e in events if isinstance(e, GaussianEvent)))
+    return Sighting(scores=gaussian_score(sums, mu), present=present, events=events, delta=DELTA)
 
 
 def choices(rng: np.random.Generator, *, epsilon: float = 3.0, runs: int = 4000) -> Sighting:

@@ -96,6 +96,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "table of protected groups": "pairs", "rows shared with the public table": "shared rows",
         "weights of a convex model": "minimizer",
         "the best of several tries": "best of tries",
+        "votes of teachers": "votes",
     }  # fmt: skip
     events = events_of(receipt)
     found = [known[e.what] for e in events if e.what in known]

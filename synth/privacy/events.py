@@ -12,6 +12,7 @@ from typing import Any
 from synth.errors import AccountingError
 from synth.privacy.repetitions import Repetitions
 
+VOTES = "votes of teachers"
 BURNT_TRAINING = "training (not needed)"  # charged as counts where noisy answers led past DP-SGD
 
 

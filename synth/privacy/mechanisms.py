@@ -188,7 +188,7 @@ def _named(
 
 
 def exact_whole(exact_counts: IntArray, entropy: Entropy) -> IntArray:
-    """Counts that scores are computed from: of all processes where there are several. Private.
+    """Sums that scores or votes are computed from: of all processes where there are several. Private.
 
     In processes other than the one that will draw these are zeros.
 

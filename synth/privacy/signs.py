@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from synth.errors import AccountingError
+from synth.privacy.events import GaussianEvent
 from synth.table import Domain
 
 
@@ -25,6 +27,9 @@ class SignProduct:
     signs: tuple[npt.NDArray[np.int8], ...]
 
 
+SignQuery = tuple[SignProduct, int]  # with the position of one more column
+
+
 def check_products(products: Sequence[SignProduct], domain: Domain) -> None:
     """Refuse products whose sensitivity could not be vouched for.
 
@@ -39,6 +44,19 @@ def check_products(products: Sequence[SignProduct], domain: Domain) -> None:
             raise AccountingError("products of signs need distinct columns, and a sign of -1, 0 or 1 for every code")
     if not products:
         raise AccountingError("there is no product of signs to ask about")
+
+
+def check_queries(queries: Sequence[SignQuery], domain: Domain) -> None:
+    """The same for products that are asked about by code of one more column."""
+    check_products([product for product, _ in queries], domain)
+    if not all(0 <= column < len(domain.sizes) for _, column in queries):
+        raise AccountingError("a signed table is asked of a column that is not there")
+
+
+def signs_event(what: str, answers: int, sigma: float) -> GaussianEvent:
+    """What answers cost of which a unit moves each by at most 1, where one of them alone would get noise of ``sigma``."""
+    sensitivity = math.sqrt(answers)
+    return GaussianEvent(what=what, sigma=sensitivity * sigma, l2_sensitivity=sensitivity)
 
 
 def said(product: SignProduct) -> tuple[tuple[int, ...], list[list[int]]]:

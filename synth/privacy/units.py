@@ -84,6 +84,10 @@ class PrivacyUnits(Sealed):
             yield None if self.__weights is None else self.__weights[start : start + size]
             start += size
 
+    def exact_spread(self, each: IntArray) -> IntArray:
+        """A figure of each unit for each of its rows; 0 for rows that do not count. Private."""
+        return each if self.__owner is None else np.append(each, 0)[self.__owner]
+
     def exact_batch(self, taken: IntArray) -> tuple[IntArray, FloatArray | None]:
         """Rows of the given units, in order, and their weights in (0, 1]; ``None`` for 1 each. Private."""
         if self.__owner is None or self.__weights is None:

@@ -7,7 +7,6 @@ Neither can be printed, pickled, copied, measured or iterated.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from synth.errors import AccountingError
 from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise
+from synth.privacy.ballot import Ballot, asked, check_ballot, noisy_votes, vote_event
 from synth.privacy.budget import RowCount
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
@@ -30,7 +30,7 @@ from synth.privacy.minimizer import RidgePlan, check_ridge, noisy_weights, ridge
 from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 from synth.privacy.shares import Measurement, rest_share, sigma_for, split_sigmas
-from synth.privacy.signs import SignProduct, check_products, said
+from synth.privacy.signs import SignProduct, SignQuery, check_products, check_queries, said, signs_event
 from synth.privacy.units import PrivacyUnits
 from synth.table import Domain, EncodedTable
 
@@ -128,20 +128,16 @@ class PrivateTable(Sealed):
             Sums, shape (m,), and their standard deviation.
         """
         check_products(products, self.domain)
-        sensitivity = math.sqrt(len(products))
-        sigma = sensitivity * sigma_for(self.ledger, share)
-        event = GaussianEvent(what="products of signs", sigma=sigma, l2_sensitivity=sensitivity)
+        event = signs_event("products of signs", len(products), sigma_for(self.ledger, share))
 
         def draw() -> list[FloatArray]:
             exact_sums = exact.exact_products(self.__codes, products, self.__units.exact_weights())
-            return [self.__units.noisy(exact_sums, sigma=sigma, entropy=self.__entropy)]
+            return [self.__units.noisy(exact_sums, sigma=event.sigma, entropy=self.__entropy)]
 
         (sums,) = self.ledger.ask(event, draw=draw, about=self._about(*map(said, products)))
-        return sums, sigma * self.spread
+        return sums, event.sigma * self.spread
 
-    def noisy_signed_tables(
-        self, queries: Sequence[tuple[SignProduct, int]], *, share: float
-    ) -> tuple[list[FloatArray], float]:
+    def noisy_signed_tables(self, queries: Sequence[SignQuery], *, share: float) -> tuple[list[FloatArray], float]:
         """For each query, the noisy sums of a product of signs over the rows of each code of one more column.
 
         A unit moves the cells of a query's table by at most 1 together, so q tables by at most sqrt(q).
@@ -149,19 +145,15 @@ class PrivateTable(Sealed):
         Returns:
             One array per query, shape (codes of its column,), and the standard deviation of every cell.
         """
-        check_products([product for product, _ in queries], self.domain)
-        if not all(0 <= column < len(self.domain.sizes) for _, column in queries):
-            raise AccountingError("a signed table is asked of a column that is not there")
-        sensitivity = math.sqrt(len(queries))
-        sigma = sensitivity * sigma_for(self.ledger, share)
-        event = GaussianEvent(what="signed tables", sigma=sigma, l2_sensitivity=sensitivity)
+        check_queries(queries, self.domain)
+        event = signs_event("signed tables", len(queries), sigma_for(self.ledger, share))
 
         def draw() -> list[FloatArray]:
             exact_sums = exact.exact_signed_tables(self.__codes, queries, self.__units.exact_weights())
-            return [self.__units.noisy(sums, sigma=sigma, entropy=self.__entropy) for sums in exact_sums]
+            return [self.__units.noisy(sums, sigma=event.sigma, entropy=self.__entropy) for sums in exact_sums]
 
         about = self._about(*((said(product), column) for product, column in queries))
-        return list(self.ledger.ask(event, draw=draw, about=about)), sigma * self.spread
+        return list(self.ledger.ask(event, draw=draw, about=about)), event.sigma * self.spread
 
     def noisy_marginals_with_rest(
         self, subsets: Sequence[tuple[str, ...]], weights: Sequence[float] | None = None
@@ -232,6 +224,14 @@ class PrivateTable(Sealed):
         draw = lambda: [noisy_weights(self.__codes, self.__units, plan, event, self.__entropy)]  # noqa: E731
         (weights,) = self.ledger.ask(event, draw=draw, about=self._about(plan))
         return weights
+
+    def noisy_votes(self, ballot: Ballot) -> tuple[IntArray, float]:
+        """Votes of teachers on disjoint parts, shape (questions, counted), and their noise; for all that is left."""
+        check_ballot(ballot, self.domain)
+        event = vote_event(ballot, self.domain, sigma_for(self.ledger, rest_share(self.ledger)))
+        draw = lambda: [noisy_votes(self.__codes, ballot, self.__units, event, self.__entropy)]  # noqa: E731
+        (votes,) = self.ledger.ask(event, draw=draw, about=self._about(asked(ballot)))
+        return votes, event.sigma
 
     def choose_table(
         self, guesses: Sequence[Guess], *, weights: Sequence[float], biases: Sequence[float], epsilon: float

@@ -15,6 +15,7 @@ import torch
 
 import synth.models.dpvae
 import synth.privacy.accounting
+import synth.privacy.ballot as ballot
 import synth.privacy.cells as cells
 import synth.privacy.clipping as clipping
 import synth.privacy.dpsgd as dpsgd
@@ -24,6 +25,7 @@ import synth.privacy.local as local
 import synth.privacy.mechanisms as mechanisms
 import synth.privacy.minimizer as minimizer
 import synth.privacy.prepare as prepare
+import synth.privacy.signs as signs
 import synth.privacy.units as units
 import synth.privacy.vault as vault
 from evaluation.audit.checks import CHECKS
@@ -392,7 +394,29 @@ def _(patch):
 
 @bug("sensitivity of products of signs forgotten", "signed tables")
 def _(patch):
-    patch.setattr(vault, "math", SimpleNamespace(sqrt=lambda x: 1.0 if x == 64 else math.sqrt(x), fsum=math.fsum))
+    patch.setattr(signs, "math", SimpleNamespace(sqrt=lambda x: 1.0 if x == 64 else math.sqrt(x)))
+
+
+@bug("every teacher sees all rows", "votes")
+def _(patch):
+    real = ballot.residual_sums
+    patch.setattr(ballot, "residual_sums", lambda *a: np.broadcast_to(real(*a).sum(0), real(*a).shape).copy())
+
+
+@bug("teachers' parts overlap: each row has two teachers", "votes")
+def _(patch):
+    real = ballot.residual_sums
+    patch.setattr(ballot, "residual_sums", lambda *a: real(*a) + np.roll(real(*a), 1, axis=0))
+
+
+@bug("sensitivity of one question charged for all", "votes")
+def _(patch):
+    patch.setattr(ballot.Ballot, "sensitivity", 1.0)
+
+
+@bug("noise of votes too small by a factor of two", "votes")
+def _(patch):
+    less_noise(patch, 0.5)
 
 
 @bug("exponential mechanism with half the sensitivity", "choices")

@@ -18,10 +18,12 @@ from synth.encoding.axis import make_axis, split_axis
 from synth.encoding.category import closed_codec
 from synth.encoding.codec import Codec
 from synth.encoding.rounding import units_of
+from synth.privacy import ballot as ballot_module
 from synth.privacy import dpsgd
 from synth.privacy import frame as frame_module
 from synth.privacy import units as units_module
 from synth.privacy import vault as vault_module
+from synth.privacy.ballot import Ballot
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent
@@ -87,6 +89,7 @@ def no_noise(exact_sums, *, sigma, entropy):
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
     monkeypatch.setattr(units_module, "noisy_counts", no_noise)
+    monkeypatch.setattr(ballot_module, "noisy_counts", no_noise)
     monkeypatch.setattr(frame_module, "noisy_counts", no_noise)
 
 
@@ -196,6 +199,39 @@ def test_answers_about_codes_move_by_what_was_charged(door, pair):
     assert tables[0].ledger.events == tables[1].ledger.events
     (event,) = tables[0].ledger.events
     assert np.linalg.norm(found[1] - found[0]) <= event.l2_sensitivity * (1 + 1e-12)
+
+
+def by_person(rows, teachers):
+    """A part for each person that goes with the key: a coupling of the secret draws of both tables."""
+    keys = list(dict.fromkeys(key for _, key in rows if key)) + [repr(row) for row, key in rows if not key]
+    return np.array([zlib.crc32(key.encode()) % teachers for key in keys], dtype=np.int64)
+
+
+@given(pair=neighbours())
+@SETTINGS
+def test_a_person_moves_one_vote_a_question(pair):
+    before, after, cap = pair
+    found, real = [], ballot_module.random_parts
+    for rows in (before, after):
+        table, rng = coded(opened(rows, cap)), np.random.default_rng(4)
+        sizes = table.domain.sizes
+        voted = table.domain.names.index("c")
+        columns = tuple(j for j in range(len(sizes)) if j != voted)
+        width = sum(sizes[j] for j in columns)
+        ballot = Ballot(
+            teachers=3, column=voted, classes=np.arange(sizes[voted]), columns=columns,
+            start=tuple(rng.integers(-99, 99, (sizes[j], sizes[voted])) for j in columns),
+            step=20 * rng.normal(size=(width, width)),
+            questions=np.column_stack([rng.integers(0, sizes[j], 40) for j in columns]),
+        )  # fmt: skip
+        ballot_module.random_parts = lambda units, parts, entropy, rows=rows: by_person(rows, parts)
+        try:
+            found.append(table.noisy_votes(ballot)[0])
+        finally:
+            ballot_module.random_parts = real
+        (event,) = table.ledger.events
+    assert (np.abs(found[1] - found[0]).sum(1) <= 2).all()
+    assert np.linalg.norm(found[1] - found[0]) <= event.l2_sensitivity
 
 
 @given(pair=neighbours())

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from synth.models.given import Given
 from synth.models.measured.evidence import Evidence
 from synth.models.nets.tabular import draw, draw_given, schedule, softmaxes
 from synth.table import Domain
+
+ROWS_AT_ONCE = 8192  # whose components are weighed at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,18 @@ class Mixture:
         for j, (low, size) in enumerate(zip(domain.offsets, domain.sizes, strict=True)):
             codes[:, j] = draw(self.shares[:, low : low + size][which], uniforms[:, j + 1])
         return codes
+
+    def shares_of(self, domain: Domain, column: int, codes: Tensor) -> Tensor:
+        """Distribution of one column given all others, shape (rows, size), for codes of shape (rows, columns)."""
+        logs = self.shares.clamp_min(1e-12).log().T.contiguous()
+        logs[domain.offsets[column] : domain.offsets[column] + domain.sizes[column]] = 0
+        places = codes + torch.tensor(domain.offsets)
+        own = self.shares[:, domain.offsets[column] : domain.offsets[column] + domain.sizes[column]]
+        parts = [
+            (nn.functional.embedding_bag(part, logs, mode="sum") + self.weights.log()).softmax(1) @ own
+            for part in torch.split(places, ROWS_AT_ONCE)
+        ]
+        return torch.cat(parts)
 
     def draw_where(self, domain: Domain, uniforms: Tensor, given: Sequence[Given]) -> tuple[Tensor, Tensor]:
         """The same under conditions: components from their posterior, so that rows weigh the same unless codes are given.

@@ -4,7 +4,7 @@ import pytest
 from evaluation.audit import counts
 from evaluation.audit.sightings import is_contradicted
 
-CHECKS = (counts.tables, counts.pairs, counts.products, counts.signed_tables, counts.choices)
+CHECKS = (counts.tables, counts.pairs, counts.products, counts.signed_tables, counts.votes, counts.choices)
 
 
 @pytest.mark.statistical

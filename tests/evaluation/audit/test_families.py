@@ -30,7 +30,7 @@ def test_canaries_read_the_probe_and_others_the_model():
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("model", ["independent", "marginal", "dpgan", "mst"])
+@pytest.mark.parametrize("model", ["independent", "marginal", "pate", "dpgan", "mst"])
 def test_a_synthesizer_keeps_its_claim(model):
     """False alarm below 1e-6."""
     fits = [watched_fit(model, np.random.default_rng())]

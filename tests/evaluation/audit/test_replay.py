@@ -7,7 +7,14 @@ from evaluation.audit.replay import doors_of, events_of, replay_of, replayed
 from evaluation.audit.sightings import is_contradicted, judge
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
-from synth.privacy.events import GaussianEvent, LaplaceEvent, PartitionSelectionEvent, SelectionEvent, SubsampledGaussianEvent
+from synth.privacy.events import (
+    VOTES,
+    GaussianEvent,
+    LaplaceEvent,
+    PartitionSelectionEvent,
+    SelectionEvent,
+    SubsampledGaussianEvent,
+)
 from synth.privacy.ledger import Ledger
 from synth.receipt import write_receipt
 
@@ -46,6 +53,7 @@ def test_doors_follow_from_what_ran():
     assert "bounds" not in found
     assert "sampling" not in doors_of(receipt(*COUNTS))
     assert doors_of(receipt(*LAPLACE)) == ("row count", "laplace tables")
+    assert doors_of(receipt(GaussianEvent(what=VOTES, sigma=9.0))) == ("votes",)
     assert "choices" in doors_of(receipt(SelectionEvent(what="choice of a table", epsilon=0.1)))
 
 

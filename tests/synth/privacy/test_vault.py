@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from torch import nn
 from synth.errors import AccountingError, RefusedError
 from synth.privacy import vault
 from synth.privacy.accounting import gaussian_mu
+from synth.privacy.ballot import Ballot
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.chain import read_ledger
 from synth.privacy.codes import Codes
@@ -441,3 +443,58 @@ def test_some_of_the_columns_are_the_same_rows(keystream):
     assert np.abs(found.counts - [[0, 0, 1], [0, 0, 0], [1, 1, 0]]).max() <= 1
     assert book.events[0].what == "a purpose"
     assert with_columns(whole, ["b"]).domain.target is None
+
+
+VOTES = Ballot(
+    teachers=7, column=1, classes=np.array([0, 1]), columns=(0,), start=(np.zeros((3, 2), dtype=np.int64),),
+    step=np.eye(3), questions=np.arange(400)[:, None] % 3,
+)  # fmt: skip
+
+
+def test_votes_are_charged_before_parts_and_noise_are_drawn(tmp_path, keystream):
+    path, stream, seen = tmp_path / "l", keystream(6), []
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6), path)
+    book.set_rows(declared_rows(1000))
+
+    def entropy(n):
+        seen.append([r["record"] for r in read_ledger(path)])
+        return stream(n)
+
+    votes, sigma = table_of(book, entropy).noisy_votes(VOTES)
+    assert votes.shape == (400, 1)
+    assert len(seen) >= 2
+    assert set(map(tuple, seen)) == {("run", "rows", "event")}
+    assert book.events == (
+        GaussianEvent(what="votes of teachers", target=("b",), sigma=sigma, l2_sensitivity=VOTES.sensitivity),
+    )
+    assert 0.9999 < book.spent() <= 1.0
+
+
+def test_refused_votes_draw_nothing(ledger, script):
+    with pytest.raises(AccountingError):
+        table_of(ledger, script()).noisy_votes(replace(VOTES, column=2))
+    assert ledger.events == ()
+    table_of(ledger, script()).burn_training()
+    with pytest.raises(RefusedError, match="nothing is left"):
+        table_of(ledger, script()).noisy_votes(VOTES)
+    assert len(ledger.events) == 1
+
+
+def test_votes_take_all_that_is_left(ledger, keystream):
+    table = table_of(ledger, keystream(8))
+    table.noisy_marginals([("a",)], share=0.3)
+    table.noisy_votes(VOTES)
+    assert 0.9999 * ledger.budget.epsilon < ledger.spent() <= ledger.budget.epsilon
+    with pytest.raises(RefusedError):
+        table.noisy_votes(VOTES)
+
+
+@pytest.mark.statistical
+def test_each_vote_has_noise_of_its_own_and_of_the_size_that_was_charged(keystream):
+    """Chi-squared, and correlation of neighbours; false alarm 2e-7."""
+    book = Ledger(Budget(epsilon=1.0, delta=1e-6))
+    book.set_rows(declared_rows(1000))
+    seen, sigma = table_of(book, keystream(3)).noisy_votes(VOTES)
+    noise = (seen[:, 0] - 3.5) / sigma  # seven teachers who know next to nothing
+    assert chi2.ppf(5e-8, 400) < (noise**2).sum() < chi2.isf(5e-8, 400)
+    assert abs(noise[1:] @ noise[:-1]) / np.sqrt(399) < 5.4
