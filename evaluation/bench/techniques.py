@@ -104,7 +104,7 @@ def randomized(data: Data, epsilon: float, _: int) -> pd.DataFrame:
 
 
 COUNTS, NET, CELLS = "counts of cells", "clipped gradients", "every cell of every row"
-WEIGHTS = "the weights of a convex model"
+WEIGHTS, VOTES = "the weights of a convex model", "votes of teachers on disjoint parts"
 CENTRAL, NOBODY, ALL = "whoever fits", "nobody", "everybody"
 VAE = "dpvae, clipping"
 TECHNIQUES = (
@@ -131,6 +131,7 @@ TECHNIQUES = (
     Technique(
         name="perturbed", noise=f"{COUNTS}, and {WEIGHTS}", trust=CENTRAL, make=Fit(model="perturbed"),
     ),
+    Technique(name="pate", noise=f"{COUNTS}, and {VOTES}", trust=CENTRAL, make=Fit(model="pate")),
     Technique(name="randomize (local)", noise=CELLS, trust=NOBODY, make=randomized),
     Technique(name="NOT PRIVATE: trees", noise=NONE, trust=ALL, make=baseline("trees")),
     Technique(name="NOT PRIVATE: net", noise=NONE, trust=ALL, make=baseline("net")),

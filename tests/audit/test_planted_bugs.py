@@ -400,13 +400,18 @@ def _(patch):
 @bug("every teacher sees all rows", "votes")
 def _(patch):
     real = ballot.residual_sums
-    patch.setattr(ballot, "residual_sums", lambda *a: np.broadcast_to(real(*a).sum(0), real(*a).shape).copy())
+    patch.setattr(ballot, "residual_sums", lambda *a: np.repeat(real(*a).sum(0, keepdims=True), a[1].teachers, axis=0))
 
 
 @bug("teachers' parts overlap: each row has two teachers", "votes")
 def _(patch):
     real = ballot.residual_sums
-    patch.setattr(ballot, "residual_sums", lambda *a: real(*a) + np.roll(real(*a), 1, axis=0))
+
+    def shared(*question):
+        sums = real(*question)
+        return sums + np.roll(sums, 1, axis=0)
+
+    patch.setattr(ballot, "residual_sums", shared)
 
 
 @bug("sensitivity of one question charged for all", "votes")

@@ -90,7 +90,7 @@ def no_noise(exact_sums, *, sigma, entropy):
 def exact(monkeypatch):
     monkeypatch.setattr(units_module, "noisy_counts", no_noise)
     monkeypatch.setattr(ballot_module, "noisy_counts", no_noise)
-    monkeypatch.setattr(frame_module, "noisy_counts", no_noise)
+    monkeypatch.setattr(frame_module, "noisy_size", no_noise)
 
 
 def flat(*parts):
