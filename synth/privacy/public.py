@@ -81,7 +81,8 @@ def of_persons(public: PublicRows, schema: Schema) -> tuple[PublicRows, PublicRo
     owner[alone] = owner.max(initial=-1) + 1 + np.arange(int(alone.sum()))
     counts = np.minimum(np.bincount(owner), cap_of(schema))[owner]
     every = public.frame.assign(**{rows_name(schema): counts.astype(str)})
-    order = np.random.default_rng(int(public.digest()[:16], 16)).permutation(len(owner))
+    places = np.arange(len(owner), dtype=np.uint64) ^ np.uint64(int(public.digest()[:16], 16))
+    order = np.argsort(pd.util.hash_array(places), kind="stable")
     first = order[np.unique(owner[order], return_index=True)[1]]
     return PublicRows(every), PublicRows(every.iloc[np.sort(first)].reset_index(drop=True))
 
