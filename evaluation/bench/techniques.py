@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
 from evaluation.baselines.generators import BASELINES
@@ -32,6 +33,8 @@ from synth.errors import SynthError
 from synth.privacy.clipping import CLIPPINGS
 from synth.privacy.ingest import read_table
 from synth.randomize import randomize
+from synth.rehearsal import rehearse
+from synth.tuning import tune
 
 DATASETS, EPSILONS, SEEDS, DELTA = ("adult", "diabetes130"), (0.3, 1.0, 3.0), (0, 1, 2), 1e-5
 NONE = "none"
@@ -103,6 +106,22 @@ def randomized(data: Data, epsilon: float, _: int) -> pd.DataFrame:
         return read_table(made)
 
 
+def at_sites(data: Data, epsilon: float, seed: int) -> pd.DataFrame:
+    """``marginal`` of three sites that pool no rows; each adds all of its noise itself."""
+    order = np.random.default_rng(seed).permutation(len(data.train))
+    parts = [data.train.iloc[np.sort(part)].reset_index(drop=True) for part in np.array_split(order, 3)]
+    release = rehearse(parts, schema=data.schema, epsilon=epsilon, delta=DELTA, model="marginal", seed=seed)
+    return release.sample(len(data.train), seed=seed)
+
+
+def tuned(data: Data, epsilon: float, seed: int) -> pd.DataFrame:
+    """The best of tries with two models, chosen on the private rows."""
+    release = tune(
+        data.train, epsilon=epsilon, delta=DELTA, schema=data.schema, candidates=("marginal", "independent"), runs=4, seed=seed
+    )
+    return release.sample(len(data.train), seed=seed)
+
+
 COUNTS, NET, CELLS = "counts of cells", "clipped gradients", "every cell of every row"
 WEIGHTS, VOTES = "the weights of a convex model", "votes of teachers on disjoint parts"
 CENTRAL, NOBODY, ALL = "whoever fits", "nobody", "everybody"
@@ -132,6 +151,8 @@ TECHNIQUES = (
         name="perturbed", noise=f"{COUNTS}, and {WEIGHTS}", trust=CENTRAL, make=Fit(model="perturbed"),
     ),
     Technique(name="pate", noise=f"{COUNTS}, and {VOTES}", trust=CENTRAL, make=Fit(model="pate")),
+    Technique(name="tune: marginal or independent", noise=COUNTS, trust=CENTRAL, make=tuned),
+    Technique(name="marginal, three sites", noise=f"{COUNTS}, at each site", trust="each site its own", make=at_sites),
     Technique(name="randomize (local)", noise=CELLS, trust=NOBODY, make=randomized),
     Technique(name="NOT PRIVATE: trees", noise=NONE, trust=ALL, make=baseline("trees")),
     Technique(name="NOT PRIVATE: net", noise=NONE, trust=ALL, make=baseline("net")),
