@@ -332,7 +332,7 @@ def test_epsilon_too_small_to_count(synth, tmp_path, data):
 @pytest.mark.parametrize(
     ("name", "setting", "word"),
     [
-        ("independent", "steps=3", "none"),
+        ("independent", "steps=3", "mechanism"),
         ("dpvae", "stesp=3", "steps"),
         ("dpgan", "epsilon=9", "generator_steps"),
         ("dpvae", "steps=many", "int"),

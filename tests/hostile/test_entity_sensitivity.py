@@ -25,6 +25,7 @@ from synth.privacy import units as units_module
 from synth.privacy import vault as vault_module
 from synth.privacy.ballot import Ballot
 from synth.privacy.budget import Budget, declared_rows
+from synth.privacy.clipping import CLIPPINGS, Clipping, joint_norm
 from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent
 from synth.privacy.ingest import open_frame
@@ -267,11 +268,12 @@ class Loud(nn.Module):
         return (100 * self.linear(codes.float())).sin().sum(1) * 50
 
 
+@pytest.mark.parametrize("kind", CLIPPINGS)
 @given(pair=neighbours())
-@settings(max_examples=15)
-def test_a_sum_of_gradients_moves_by_one_clipping_norm(pair):
+@settings(max_examples=6)
+def test_sums_of_gradients_and_scores_move_by_their_joint_bound(kind, pair):
     before, after, cap = pair
-    seen = []
+    seen, how = [], Clipping(kind=kind, count_weight=0.5)
 
     def noted(exact_sum, *, max_grad_norm, noise_multiplier, entropy):
         seen.append(exact_sum)
@@ -282,11 +284,11 @@ def test_a_sum_of_gradients_moves_by_one_clipping_norm(pair):
         for rows in (before, after):
             torch.manual_seed(0)
             t = coded(opened(rows, cap, epsilon=3.0))
-            plan = SgdPlan(steps=1, sample_rate=1.0, divisor=100.0, max_grad_norm=0.7)
+            plan = SgdPlan(steps=1, sample_rate=1.0, divisor=100.0, max_grad_norm=0.7, clipping=how)
             t.noisy_gradients(Loud(), lambda m, c, _: m(c), plan).step()
     finally:
         dpsgd.noisy_gradient_sum = real
-    assert np.linalg.norm(seen[1] - seen[0]) <= 0.7 * (1 + 1e-6)
+    assert np.linalg.norm(seen[1] - seen[0]) <= joint_norm(0.7, how.weight) * (1 + 1e-6)
 
 
 @given(neighbours())
