@@ -237,7 +237,9 @@ def learn(
 
 
 def _check_groups(synthesizer: Any, schema: Schema) -> None:
-    check_protection(getattr(synthesizer, PROTECTED, ()), learnt_schema(schema).only_modelled().names, schema.target)
+    names = getattr(synthesizer, PROTECTED, ())
+    if names:
+        check_protection(names, learnt_schema(schema).only_modelled().names, schema.target)
 
 
 class Noise(NamedTuple):

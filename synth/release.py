@@ -342,10 +342,10 @@ def load(path: str | Path) -> Release:
         receipt = Receipt.from_dict(texts["receipt.json"])
         if not 0 <= receipt.rows <= MAX_ROWS:
             raise ValueError("rows")
-        make_synthesizer(manifest["model"], manifest["options"])
+        made = make_synthesizer(manifest["model"], manifest["options"])
         return Release(
             model=manifest["model"],
-            options=manifest["options"],
+            options={name: getattr(made, name) for name in manifest["options"]},
             codec=Codec.from_list(learnt_schema(schema), texts["encoders.json"]),
             persons=schema if schema.entity is not None else None,
             fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), dict(manifest["facts"])),

@@ -7,6 +7,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 import synth as package
 from synth.cli.main import app
@@ -217,11 +218,12 @@ def test_seeds_repeat_rows_and_blocks_do_not_matter(synth, tmp_path, model):
 
 def test_empty_samples_keep_their_columns(synth, tmp_path, model):
     synth("sample", model, "-n", 0, "-o", tmp_path / "s.parquet").worked()
-    empty = pd.read_parquet(tmp_path / "s.parquet")
-    assert len(empty) == 0
-    assert list(empty.columns) == ["age", "town", "pay", "member", "day"]
+    empty = parquet.read_table(tmp_path / "s.parquet")
+    assert empty.num_rows == 0
+    assert empty.column_names == ["age", "town", "pay", "member", "day"]
     synth("sample", model, "-n", 5, "-o", tmp_path / "five.parquet").worked()
-    assert pd.read_parquet(tmp_path / "five.parquet").dtypes.equals(empty.dtypes)
+    five = parquet.read_schema(tmp_path / "five.parquet")
+    assert five.equals(empty.schema, check_metadata=False)
 
 
 def test_sample_defaults_to_the_paid_count(synth, tmp_path, model):
