@@ -145,7 +145,7 @@ def fit(
     workers = crew(
         data, entity=declared is not None and declared.entity is not None, keyed=secret is not None, own_rows=own_rows
     )
-    target = None if declared is None else declared.only_modelled().target
+    target = declared.only_modelled().target if declared is not None and declared.modelled else None
     check_circumstances(model, target=target, several=workers is not None)
     leads = workers is None or workers.leads
     settings = _settings(budget, declared, model, synthesizer, seed, beside, asked)

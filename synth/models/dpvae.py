@@ -87,6 +87,7 @@ class DPVAE:
                 "one_way_share": (1e-3, 0.9),
                 "learning_rate": (1e-6, 1e3),
                 "max_grad_norm": (1e-6, 1e6),
+                "clip_quantile": (1e-3, 1 - 1e-3),
                 "latent": (1, 256),
                 "components": (1, 1024),
             },

@@ -91,6 +91,7 @@ class Hybrid:
                 "batch_size": (1, 1e9),
                 "learning_rate": (1e-6, 1e3),
                 "max_grad_norm": (1e-6, 1e6),
+                "clip_quantile": (1e-3, 1 - 1e-3),
                 "protected_share": (LEAST_SHARE, MOST_SHARE),
             },
         )
