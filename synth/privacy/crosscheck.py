@@ -46,7 +46,7 @@ def cross_check(events: Sequence[Event], delta: float, *, tolerance: float = 0.0
     if mu > 0:
         history.append((1 / mu, 1.0, 1))
     left, found, error = delta - selection_delta(events), {"pld": ours}, 0.01
-    with warnings.catch_warnings():
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # the first is of this thread alone
         warnings.simplefilter("ignore")
         for name, accountant in (("prv", PRVAccountant()), ("rdp", RDPAccountant())):
             accountant.history = history
@@ -81,7 +81,7 @@ def _renyi_twice(events: Sequence[Event], delta: float, ours: float) -> dict[str
     curve = rho_of(events) * np.asarray(orders)
     for e in _trained(events):
         curve = curve + rdp.compute_rdp(q=e.sample_rate, noise_multiplier=e.noise_multiplier, steps=e.steps, orders=orders)
-    with warnings.catch_warnings():
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # the first is of this thread alone
         warnings.simplefilter("ignore")
         theirs = float(rdp.get_privacy_spent(orders=orders, rdp=curve, delta=delta - selection_delta(events))[0])
     if not abs(theirs - ours) <= 0.01 * ours + 1e-3:
