@@ -32,7 +32,7 @@ SMALL = {"steps": 3, "generator_steps": 2, "hidden": 16, "batch_size": 600, "gen
          "rounds": 2, "iterations": 50}  # fmt: skip
 TRAINED = ("hybrid", "dpvae", "dpgan")
 EPSILON = {name: 12.0 if name in TRAINED else 6.0 for name in SYNTHESIZERS}  # DP-SGD is worth its budget from about 10 on
-MEASURED = ("hybrid", "marginal", "pate", "dpvae", "dpgan")
+MEASURED = ("hybrid", "marginal", "dpvae", "dpgan", "pate", "perturbed")
 NAMES = tuple(SYNTHESIZERS)
 
 EVERY_KIND = Schema(

@@ -23,6 +23,7 @@ PRETRAINING = (60_000, 250, 2048, 0.03)  # rows, steps, batch, peak rate of Adam
 MOST_NOISE = 0.1  # beyond this ratio of noise to largest signal DP-SGD is left out and tables get its share
 WIDE = 500  # groups of all columns beyond which pre-training takes half the batch
 WIDE_BATCH = 2.7e6  # most rows in a batch times columns squared: what a step costs
+LEAST_SIGNAL = 1500  # rows times mu: below it tables are so noisy themselves that they earn more with the whole budget
 TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the rows
 LEFT_OUT = "noise would drown a network on this many rows: learnt from tables alone"
 
@@ -30,8 +31,9 @@ LEFT_OUT = "noise would drown a network on this many rows: learnt from tables al
 def trains(rows: RowCount, epsilon: float, delta: float, columns: int, *, table_share: float) -> bool:
     """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
     parameters = (TYPICAL_GROUPS * columns) ** 2 / 2
-    left = gaussian_mu(epsilon, delta) * math.sqrt(0.8 - table_share)
-    return math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
+    mu = gaussian_mu(epsilon, delta)
+    left = mu * math.sqrt(0.8 - table_share)
+    return mu * rows.rung >= LEAST_SIGNAL and math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
 
 
 def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt, run: Run, public: torch.Generator) -> None:

@@ -76,7 +76,7 @@ def test_a_pair_and_a_parity_with_the_target_are_learnt():
 @pytest.mark.parametrize("rule", ["adaptive", "per_layer", "normalized"])
 def test_every_rule_for_clipping_trains_and_says_what_it_did(rule):
     dom = domain((4, 4, 2), "c2")
-    data = private(uniform(dom.sizes), dom, 5.0)
+    data = private(uniform(dom.sizes, 2000), dom, 5.0)
     fitted = Hybrid(steps=5, clipping=rule).fit(data, Run())
     assert len(trained(data)) == 1
     assert 4.9 < data.ledger.spent() <= 5.0
@@ -86,7 +86,7 @@ def test_every_rule_for_clipping_trains_and_says_what_it_did(rule):
 
 @pytest.mark.parametrize("bad", [{"clipping": "ghost"}, {"clip_quantile": 1.0}])
 def test_impossible_clipping_is_refused_before_any_row_is_read(bad):
-    with pytest.raises(InputError, match="clipping"):
+    with pytest.raises(InputError, match="clip"):
         Hybrid(**bad)
 
 
@@ -98,7 +98,7 @@ def test_noise_is_taken_out_of_what_was_trained_unless_switched_off(settle, monk
         found.append((target, rows.shape[1], steps.plan.steps, bool((model.skip.weight != start).any())))
 
     monkeypatch.setattr(hybrid, "settle_weights", settle_weights)
-    Hybrid(steps=3, settle=settle).fit(private(uniform((4, 4, 2)), domain((4, 4, 2), "c1")), Run())
+    Hybrid(steps=3, settle=settle).fit(private(uniform((4, 4, 2), 4000), domain((4, 4, 2), "c1")), Run())
     assert found == ([(1, 3, 3, True)] if settle else [])
 
 
@@ -152,6 +152,11 @@ def test_the_largest_table_share_leaves_room_for_one_way_tables():
     assert data.ledger.spent() <= 4.0
 
 
+def test_below_a_signal_tables_get_everything_however_few_the_columns():
+    assert Hybrid().trains(declared_rows(10_000), 1.0, 1e-5, 3)
+    assert not Hybrid().trains(declared_rows(5000), 1.0, 1e-5, 3)
+
+
 def test_whether_it_trains_depends_on_rung_budget_and_columns_only():
     model = Hybrid()
     one, two = (RowCount(estimate=e, rung=4000, highest=4500, public=False) for e in (3700, 4400))
@@ -159,7 +164,7 @@ def test_whether_it_trains_depends_on_rung_budget_and_columns_only():
     for grid in (
         [model.trains(declared_rows(n), 1.0, 1e-6, 10) for n in (10, 300, 3000, 10**6)],
         [model.trains(declared_rows(2000), e, 1e-6, 10) for e in (0.01, 0.1, 1.0, 10.0)],
-        [model.trains(declared_rows(2000), 1.0, 1e-6, d) for d in (200, 50, 10, 2)],
+        [model.trains(declared_rows(20_000), 1.0, 1e-6, d) for d in (200, 50, 10, 2)],
     ):
         assert grid == sorted(grid)
         assert set(grid) == {False, True}
