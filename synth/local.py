@@ -96,6 +96,8 @@ class LocalRows:
     def mean(self, name: str) -> tuple[float, float]:
         """Mean of a column with Laplace noise (of the cells that are not missing), and its standard error.
 
+        The error is that of the mean of the population which rows were drawn from: noise and the draw of rows.
+
         Raises:
             InputError: No such column, or one whose values were told as labels or clamped, so that a mean would be biased.
         """
