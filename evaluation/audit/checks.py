@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from evaluation.audit import cells, counts, minimum, persons, randomised, structure, tries
+from evaluation.audit import cells, counts, minimum, persons, randomised, sites, structure, tries
 from evaluation.audit.blackbox import Plan, black_box
 from evaluation.audit.clipping import clipping
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
@@ -59,6 +59,7 @@ GRADIENTS = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.1, steps=20, side=
 # many canaries for the rigorous bound; below half of the claim in 4 of a million runs of correct code (6 at epsilon 5)
 ONE_RUN_1 = ProbePlan(epsilon=1.0, delta=DELTA, sample_rate=0.7, steps=2, side=600)
 ONE_RUN_5 = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.4, steps=3, side=400)
+AT_A_SITE = ProbePlan(epsilon=5.0, delta=DELTA, sample_rate=0.1, steps=20)
 REFITS = Plan()
 
 _LOOKS: tuple[tuple[str, str, Look], ...] = (
@@ -87,6 +88,8 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("single numbers", "partition selection of numbers", cells.single_numbers),
     ("persons", "tables of persons with several rows", persons.person_tables),
     ("persons' gradients", "DP-SGD on persons with several rows", partial(persons.person_gradients, GRADIENTS)),
+    ("sites", "tables of one of several sites, whose coordinator and other sites attack", sites.site_tables),
+    ("sites' gradients", "DP-SGD at one of several sites, likewise", partial(sites.site_gradients, AT_A_SITE)),
 )
 _VERIFIES: tuple[tuple[str, str, Verify], ...] = (
     ("sampling", "Poisson sampling", structure.sampling),
@@ -94,6 +97,7 @@ _VERIFIES: tuple[tuple[str, str, Verify], ...] = (
     ("fresh noise", "independence of all noise", structure.fresh_noise),
     ("every step", "noise at each step, steps as charged", structure.every_step),
     ("clipping", "rules for clipping, their count, an adaptive norm", clipping),
+    ("sites' row count", "the row count of one of several sites, and a coordinator that cheats", sites.site_count),
     ("interruption", "a run that is interrupted and goes on", interruption),
     ("unit", "who is protected", entity_is_kept),
     ("refits", "the release alone", lambda rng: black_box(REFITS)),  # noqa: ARG005 - fits draw their own entropy

@@ -20,6 +20,7 @@ from evaluation.audit.scores import sgd_scores
 from evaluation.audit.sightings import Sighting
 from synth.privacy.dpsgd import Normals, SgdPlan
 from synth.privacy.events import SubsampledGaussianEvent
+from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
@@ -97,13 +98,16 @@ def probe_domain(side: int) -> Domain:
     return Domain(names=("input", "output", "canary"), sizes=(side, side, 2))
 
 
-def probe(plan: ProbePlan, rng: np.random.Generator, present: BoolArray | None = None) -> Sighting:
+def probe(
+    plan: ProbePlan, rng: np.random.Generator, present: BoolArray | None = None, entropy: Entropy = os_entropy
+) -> Sighting:
     """Train on canaries, each of which is in the table by a fair coin, and score them all.
 
     Args:
         plan: What to audit.
         rng: Of the coins; must not be known to the mechanism.
         present: The coins, where they have been thrown; shape (side**2,).
+        entropy: Of the mechanism; one of several sites has its own.
 
     Returns:
         Scores against what the ledger charged.
@@ -111,7 +115,7 @@ def probe(plan: ProbePlan, rng: np.random.Generator, present: BoolArray | None =
     present = np.asarray(rng.random(plan.side**2) < 0.5) if present is None else present
     codes = probe_codes(plan.side, present, plan.ordinary, rng)
     ledger = audit_ledger(plan.epsilon, plan.delta, len(present) + plan.ordinary)
-    table = PrivateTable(codes, probe_domain(plan.side), rows_of(ledger), ledger)
+    table = PrivateTable(codes, probe_domain(plan.side), rows_of(ledger), ledger, entropy=entropy)
     module = Probed(plan.side)
     sgd = SgdPlan(steps=plan.steps, sample_rate=plan.sample_rate, divisor=FAR, max_grad_norm=plan.max_grad_norm)
     gradients = table.noisy_gradients(module, ProbeLoss(plan.max_grad_norm), sgd)

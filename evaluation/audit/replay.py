@@ -33,6 +33,7 @@ from synth.privacy.events import (
 )
 from synth.privacy.vault import PrivateTable
 from synth.receipt import Receipt
+from synth.sites import GRADE
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]
@@ -41,6 +42,7 @@ BoolArray = npt.NDArray[np.bool_]
 SIDE = 150  # side**2 canaries
 BURNT = "(not needed)"  # of a phase that was charged and asked nothing
 ROUNDING = 1 + 1e-6  # a release may spend all it has; the same mechanisms, added up anew, must not be refused for a last digit
+AT_SITES = GRADE.partition("{size}")[2]  # how a receipt says that several sites drew its noise
 MOST_STEPS = 2000  # of DP-SGD that are replayed; more are attacked through so many, and charged in full
 
 
@@ -104,6 +106,9 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         found.append("missing")
     if any(isinstance(e, SubsampledGaussianEvent) for e in events):
         found += ["sampling", "sensitivity", "fresh noise", "every step", "clipping"]
+    if receipt.noise_grade.endswith(AT_SITES):
+        found += ["sites", "sites' row count"]
+        found += ["sites' gradients"] if "sampling" in found else []
     return tuple(dict.fromkeys(found))
 
 

@@ -26,6 +26,7 @@ import synth.privacy.mechanisms as mechanisms
 import synth.privacy.minimizer as minimizer
 import synth.privacy.prepare as prepare
 import synth.privacy.signs as signs
+import synth.privacy.sites as sites
 import synth.privacy.units as units
 import synth.privacy.vault as vault
 from evaluation.audit.checks import CHECKS
@@ -37,6 +38,7 @@ from synth.privacy.events import GaussianEvent
 from synth.privacy.journal import KeptStepCount
 from synth.privacy.kept import KeptLedger
 from synth.privacy.ledger import Ledger
+from synth.privacy.randomness import Apart
 
 BUGS = {}
 
@@ -462,6 +464,55 @@ def _(patch):
 def _(patch):
     real = frame.exact_digests
     patch.setattr(frame, "exact_digests", lambda *asked: (np.repeat(part, 4) for part in real(*asked)))
+
+
+def noise_of_a_site(patch, part):
+    """Each site adds ``part(noise, size)`` to its exact integers."""
+    real = mechanisms._noisy
+
+    def noisy(exact_counts, asked, entropy, draw):
+        whole = real(exact_counts, asked, entropy, draw)
+        return exact_counts + part(whole - exact_counts, entropy.size) if isinstance(entropy, Apart) else whole
+
+    patch.setattr(mechanisms, "_noisy", noisy)
+
+
+@bug("noise shared out among the sites", "sites")
+def _(patch):
+    noise_of_a_site(patch, lambda noise, size: np.rint(noise / math.sqrt(size)).astype(np.int64))
+
+
+@bug("a site leaves the noise to whoever adds up", "sites' gradients")
+def _(patch):
+    noise_of_a_site(patch, lambda noise, size: 0 * noise)
+
+
+@bug("a site tells its row count before the others are bound to theirs", "sites' row count")
+def _(patch):
+    patch.setattr(sites.Sites, "committed", sites.Sites.pooled)
+
+
+@bug("a row count is bound to without a nonce", "sites' row count")
+def _(patch):
+    real = sites.os_entropy
+    patch.setattr(sites, "os_entropy", lambda n: bytes(n) if n == sites.NONCE else real(n))
+
+
+@bug("openings are not held against what was promised", "sites' row count")
+def _(patch):
+    def trusting(self, noisy, asked):
+        about, opening = f"{noisy.shape} {asked}", sites.os_entropy(sites.NONCE) + noisy.astype("<i8").tobytes()
+        self._ask("commit", about, sites.commitment(self.rank, about, opening).encode())
+        shown = sites._texts(self._ask("open", about, opening.hex().encode()))
+        return np.asarray(sum(sites._numbers(bytes.fromhex(text)[sites.NONCE :], noisy.shape) for text in shown))
+
+    patch.setattr(sites.Sites, "committed", trusting)
+
+
+@bug("what binds a site does not name it", "sites' row count")
+def _(patch):
+    real = sites.commitment
+    patch.setattr(sites, "commitment", lambda rank, about, opening: real(0, about, opening))
 
 
 @bug("entity declared but rows protected", "unit")

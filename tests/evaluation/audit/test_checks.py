@@ -21,7 +21,7 @@ def test_a_check_without_anything_to_run_is_an_error():
 def test_a_finding_holds_the_bounds_and_the_verdict():
     found = CHECKS["tables"].finding(np.random.default_rng())
     assert not found.contradicted
-    assert 0 < found.at_least < found.epsilon
+    assert found.at_least > found.epsilon / 2  # a bound at 95 % may exceed a true claim
     assert found.check == "tables"
     assert not CHECKS["unit"].contradicted(np.random.default_rng())
 

@@ -11,4 +11,4 @@ def test_correct_cells_are_not_contradicted_and_tell_most_of_their_epsilon(look)
     found = judge("cells", "cells", look(np.random.default_rng()))
     assert not found.contradicted
     assert found.epsilon == pytest.approx(EPSILON, abs=2e-3)
-    assert EPSILON / 2 < found.at_least < EPSILON * 1.01
+    assert found.at_least > EPSILON / 2  # a bound at 95 % may exceed a true claim

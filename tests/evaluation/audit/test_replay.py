@@ -17,6 +17,7 @@ from synth.privacy.events import (
 )
 from synth.privacy.ledger import Ledger
 from synth.receipt import write_receipt
+from synth.sites import GRADE
 
 COUNTS = (
     GaussianEvent(what="row count", sigma=20.0),
@@ -54,6 +55,9 @@ def test_doors_follow_from_what_ran():
     assert "sampling" not in doors_of(receipt(*COUNTS))
     assert doors_of(receipt(*LAPLACE)) == ("row count", "laplace tables")
     assert doors_of(receipt(GaussianEvent(what=VOTES, sigma=9.0))) == ("votes",)
+    at_sites = {"noise_grade": GRADE.format(size=3)}
+    assert doors_of(replace(receipt(*COUNTS[:1]), **at_sites)) == ("row count", "sites", "sites' row count")
+    assert "sites' gradients" in doors_of(replace(receipt(SGD), **at_sites))
     assert "choices" in doors_of(receipt(SelectionEvent(what="choice of a table", epsilon=0.1)))
 
 
