@@ -1,4 +1,8 @@
-"""Rows of a source, randomised cell by cell. Each batch is forgotten before the next is read."""
+"""Rows of a source, randomised cell by cell. Each block is forgotten before the next is put together.
+
+Blocks have a public number of rows. Those that a reader cuts follow the bytes of the true cells (a block of a text file is so
+many bytes), and whoever gets the randomised rows as Parquet or Arrow would see the cuts.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ from synth.privacy.local import Choice, Grid, LocalColumn, LocalPlan, Noise
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.readers import check_names
 from synth.privacy.response import responded
-from synth.reading.source import Source
+from synth.reading.source import BATCH_ROWS, Source
 from synth.schema import Column, Outside, Schema
 
 IntArray = npt.NDArray[np.int64]
@@ -39,18 +43,31 @@ def check_source(source: Source, schema: Schema) -> None:
 
 
 def randomized_blocks(source: Source, plan: LocalPlan, entropy: Entropy = os_entropy) -> Iterator[Block]:
-    """Cells of all rows, batch by batch in the order of the source, after randomisation.
+    """Cells of all rows in the order of the source, after randomisation; ``BATCH_ROWS`` at a time, but for the last ones.
 
     Args:
         source: With the columns of the plan, and possibly others, which are not looked at. Private.
         plan: What was charged.
         entropy: Source of secret bytes.
     """
-    names = [c.column.name for c in plan.columns]
-    for batch in source.batches():
-        table = pa.Table.from_batches([batch]).select(names)
+    for table in _even(source, [c.column.name for c in plan.columns]):
         frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
         yield {c.column.name: randomized_cells(frame[c.column.name], c, plan.missing, entropy) for c in plan.columns}
+
+
+def _even(source: Source, names: list[str]) -> Iterator[pa.Table]:
+    """Some columns in tables of ``BATCH_ROWS`` rows, however the source cuts them. Private."""
+    kept: list[pa.Table] = []
+    for batch in source.batches():
+        kept.append(pa.Table.from_batches([batch]).select(names))
+        if sum(part.num_rows for part in kept) >= BATCH_ROWS:
+            whole = pa.concat_tables(kept)
+            full = whole.num_rows - whole.num_rows % BATCH_ROWS
+            yield from (whole.slice(start, BATCH_ROWS) for start in range(0, full, BATCH_ROWS))
+            kept = [whole.slice(full)]
+    rest = pa.concat_tables(kept) if kept else None
+    if rest is not None and rest.num_rows:
+        yield rest
 
 
 def randomized_cells(cells: pd.Series, local: LocalColumn, missing: tuple[str, ...], entropy: Entropy) -> npt.NDArray[Any]:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from synth.errors import InputError
+from synth.privacy import cells
 from synth.privacy.cells import check_source, randomized_blocks, randomized_cells
 from synth.privacy.local import plan_local
 from synth.reading.source import Source, text_header
@@ -77,7 +78,8 @@ def test_gaps_are_flagged_by_chance(script):
     assert gone[4000:].mean() == pytest.approx(0.291, abs=0.043)
 
 
-def test_rows_come_batch_by_batch_in_their_order_and_others_are_not_looked_at():
+def test_rows_come_block_by_block_in_their_order_and_others_are_not_looked_at(monkeypatch):
+    monkeypatch.setattr(cells, "BATCH_ROWS", 2)
     read = []
     source = source_of([("3", "m", "yes", "k1"), ("4", "f", "no", "k2")], [("5", "x", "yes", "k3")], read=read)
     blocks = randomized_blocks(source, plan_local(SCHEMA, SURE, bins=121))
@@ -87,6 +89,23 @@ def test_rows_come_batch_by_batch_in_their_order_and_others_are_not_looked_at():
     assert [first["sex"].tolist(), first["ok"].tolist()] == [["m", "f"], ["True", "False"]]
     assert next(blocks)["sex"].tolist() == ["__OTHER__"]
     assert list(blocks) == []
+
+
+@pytest.mark.parametrize("sizes", [[7], [1] * 7, [3, 4], [5, 2], [6, 1]])
+def test_blocks_do_not_tell_how_a_reader_cut_the_rows(monkeypatch, sizes):
+    """Readers cut by bytes, so that cuts depend on what true cells say; a Parquet file would show them as row groups."""
+    monkeypatch.setattr(cells, "BATCH_ROWS", 3)
+    rows = [(str(i), "mf"[i % 2], "yes", "k") for i in range(7)]
+    ends = np.cumsum(sizes)
+    source = source_of(*(rows[end - size : end] for size, end in zip(sizes, ends, strict=True)))
+    blocks = list(randomized_blocks(source, plan_local(SCHEMA, SURE, bins=121)))
+    assert [len(block["age"]) for block in blocks] == [3, 3, 1]
+    assert np.concatenate([block["age"] for block in blocks]).tolist() == list(range(7))
+    assert np.concatenate([block["sex"] for block in blocks]).tolist() == [row[1] for row in rows]
+
+
+def test_no_rows_are_no_blocks():
+    assert list(randomized_blocks(source_of(), plan_local(SCHEMA, SURE))) == []
 
 
 def test_one_row_does_not_change_what_another_tells(keystream):
