@@ -34,9 +34,9 @@ SILENCE = 0.75  # seconds after which a phase that goes on says so; with a beat 
 class Reporter:
     """Progress on stderr: a bar on a terminal, JSON lines elsewhere (and with ``--json``), at least one a second."""
 
-    def __init__(self, *, quiet: bool, as_json: bool, epsilon: float | None = None) -> None:
-        """``epsilon`` is the budget that spending is compared with."""
-        self._quiet, self._budget = quiet, epsilon
+    def __init__(self, *, quiet: bool, as_json: bool, epsilon: float | None = None, timed: bool = True) -> None:
+        """``epsilon`` is the budget that spending is compared with; without ``timed`` nothing tells how long it takes."""
+        self._quiet, self._budget, self._timed = quiet, epsilon, timed
         self._drawn = not quiet and not as_json and err.is_terminal
         self._spent, self._started = 0.0, time.monotonic()
         self._bar: Progress | None = None
@@ -54,14 +54,12 @@ class Reporter:
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[spent]}"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                Remaining(),
+                *((TimeElapsedColumn(), TextColumn("left"), Remaining()) if self._timed else ()),
                 console=err,
                 transient=True,
             )
             self._bar.start()
-        elif not self._quiet:
+        elif not self._quiet and self._timed:
             self._beat.start()
         return self
 
@@ -93,7 +91,7 @@ class Reporter:
         self._done += steps
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=steps)
-        elif time.monotonic() - self._last > SILENCE:
+        elif self._timed and time.monotonic() - self._last > SILENCE:
             self._line()
 
     def spent(self, epsilon: float) -> None:
@@ -123,14 +121,9 @@ class Reporter:
     def _write(self) -> None:
         pace, left = self._pace()
         seconds = round(time.monotonic() - self._started, 1)
-        facts = {
-            "phase": self._phase,
-            "done": self._done,
-            "total": self._total,
-            "per_second": pace,
-            "seconds_left": left,
-            "seconds": seconds,
-        }
+        facts: dict[str, Any] = {"phase": self._phase, "done": self._done, "total": self._total}
+        if self._timed:
+            facts |= {"per_second": pace, "seconds_left": left, "seconds": seconds}
         if self._budget is not None:
             facts |= {"epsilon_spent": round(self._spent, 4), "epsilon": self._budget}
         sys.stderr.write(json.dumps(facts) + "\n")

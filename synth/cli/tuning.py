@@ -149,7 +149,8 @@ def _private(
         f"{event.mean:.3g} tries on average, how many is not told, and it does not go on if it is interrupted",
         quiet=quiet,
     )
-    with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=epsilon) as progress:
+    # a log with times, or with a line a second, would tell how many tries there were
+    with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=epsilon, timed=False) as progress:
         release = tuned(
             said.data, epsilon=epsilon, delta=said.delta, candidates=texts, runs=runs, schema=said.schema, seed=seed,
             ledger=book, progress=progress, delimiter=said.delimiter,

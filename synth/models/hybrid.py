@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,7 +149,7 @@ class Hybrid:
         return Clipping(kind=self.clipping, quantile=self.clip_quantile)
 
     def _train(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator) -> str:
-        """DP-SGD with all that is left of the budget; not if the net turned out too large for it, which charges nothing.
+        """DP-SGD with all that is left of the budget; burnt if the net turned out too large for it, as noisy answers said.
 
         Returns:
             What a reader should know of it.
@@ -159,6 +160,8 @@ class Hybrid:
         try:
             gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
         except RefusedError:
+            with suppress(RefusedError):  # nothing is left to burn
+                data.burn_training()
             return LEFT_OUT
         run.progress.spent(data.ledger.spent())
         noise = logit_noise(gradients, plan, len(data.domain.sizes))

@@ -8,8 +8,9 @@ declared, or it ended before it had one.
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
 running or it died (its reservation stays); it went on after an interruption; noise levels and steps followed a noisy row
 count, so that a neighbouring table might have had other events at another working delta; noisy answers led past its training,
-which a neighbouring table might have had; or it chose by the exponential mechanism, whose guarantee is in
-Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took was told by noisy answers.
+which a neighbouring table might have had; it was refused once it had a row count; or it chose by the exponential mechanism,
+whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took was told
+by noisy answers.
 
 Everything is composed in one privacy loss distribution (PLD), read at the owner's total delta; the sum of all epsilons at
 the sum of all deltas is a bound as well, and the smaller one counts. The PLD holds for runs whose settings were not chosen
@@ -100,8 +101,13 @@ class PastRun:
 
     @property
     def exact(self) -> bool:
-        """Whether its events are what it counts as, rather than its grant."""
-        return self.fixed and (not self.to_the_end or _near(self.events, self.epsilon, self.delta))
+        """Whether its events are what it counts as, rather than its grant.
+
+        A refusal may be one that noisy answers decided: a neighbouring table might have gone on, and spent otherwise.
+        """
+        if not self.fixed or not self.to_the_end:
+            return self.fixed
+        return self.outcome != "refused" and _near(self.events, self.epsilon, self.delta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,13 +3,15 @@
 Before the tries, a single event is charged that stands for all of them (``RepeatedSelectionEvent``); afterwards nothing more
 can be. Each try has a ledger of its own in memory, which begins with what ran before and grants what the event says a run may
 spend. Its score is paid for first. Nothing about other tries, or about how many there were, leaves this module: neither
-their charges nor their errors nor their progress. (How long it took is a side channel, as it is for every fit.)
+their charges nor their errors and warnings nor their progress. (How long it took is a side channel, as it is for every fit.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -177,6 +179,14 @@ def planned_part(budget: Budget, runs: Repetitions) -> float:
     return min(gaussian_mu(event.run_epsilon, event.run_delta) / whole, 1.0)
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Warnings of a library are about the noisy answers of a try, which must not be told unless it is the best."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def best_of(
     table: PrivateTable,
     ways: Sequence[Callable[[PrivateTable], Try[T]]],
@@ -207,8 +217,9 @@ def best_of(
         ledger.pay_for_score(distance_event(scoring.weights, sigma))
         found, far = None, math.inf
         try:
-            found = ways[at](behind(table, ledger))
-            far = noisy_distance(behind(view, ledger), found.guesses, weights=scoring.weights, sigma=sigma)
+            with _silence():
+                found = ways[at](behind(table, ledger))
+                far = noisy_distance(behind(view, ledger), found.guesses, weights=scoring.weights, sigma=sigma)
         except Exception:  # noqa: BLE001 - that another try failed, and how, must not be told
             found = None
         if number == 0 or far < distance:

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
-from dp_accounting.pld import common
+import numpy as np
 from dp_accounting.pld import privacy_loss_distribution as pld
+from scipy.special import expit
+from scipy.stats import binom
 
 from synth.privacy.events import Event, LaplaceEvent, LocalEvent
 
@@ -37,14 +39,20 @@ def pure_pld(epsilons: tuple[float, ...], interval: float) -> Any:
 
     Args:
         epsilons: At least one.
-        interval: Its discretisation; losses are rounded up to it.
+        interval: Its discretisation; the sum of equal losses is rounded up to it.
     """
-    kinds = Counter(epsilons).items()
-    each = [_response(epsilon, interval).self_compose(times) for epsilon, times in kinds]
-    return reduce(lambda a, b: a.compose(b), each)
+    return reduce(lambda a, b: a.compose(b), (_responses(e, times, interval) for e, times in Counter(epsilons).items()))
 
 
 @lru_cache(maxsize=256)
-def _response(epsilon: float, interval: float) -> Any:
-    promised = common.DifferentialPrivacyParameters(epsilon, 0.0)
-    return pld.from_privacy_parameters(promised, value_discretization_interval=interval)
+def _responses(epsilon: float, times: int, interval: float) -> Any:
+    """Several equal ones: a loss of ``(2 i - times) epsilon`` with the chance of i true responses.
+
+    Rounded up once, not each by itself, which for many small ones would claim far more than there is.
+    """
+    true = np.arange(times + 1)
+    cells = np.ceil((2 * true - times) * epsilon / interval).astype(np.int64)
+    rounded: dict[int, float] = {}
+    for cell, chance in zip(cells.tolist(), binom.pmf(true, times, expit(epsilon)).tolist(), strict=True):
+        rounded[cell] = rounded.get(cell, 0.0) + chance
+    return pld.PrivacyLossDistribution.create_from_rounded_probability(rounded, 0.0, interval)

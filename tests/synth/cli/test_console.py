@@ -51,6 +51,18 @@ def test_long_phases_report_every_second_with_their_pace(capsys, monkeypatch):
     assert all(line["per_second"] > 0 and line["seconds_left"] >= 0 for line in lines[1:])
 
 
+def test_without_times_no_line_and_no_number_of_lines_tells_how_long_it_takes(capsys, monkeypatch):
+    monkeypatch.setattr(console, "SILENCE", 0.0)
+    with Reporter(quiet=False, as_json=False, timed=False) as progress:
+        progress.phase("trying")
+        for _ in range(50):
+            progress.advance(0)
+            time.sleep(0.001)
+        progress.phase("checking")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert lines == [{"phase": phase, "done": 0, "total": None} for phase in ("trying", "checking")]
+
+
 def test_a_bar_on_a_terminal(monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(console, "err", Console(file=screen, force_terminal=True, width=120))

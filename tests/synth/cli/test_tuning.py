@@ -29,6 +29,8 @@ def test_a_private_choice_says_first_what_a_try_gets_and_never_how_many_there_we
     assert "each try gets epsilon" in err
     assert "how many is not told" in " ".join(err.split())
     assert "raking" not in err
+    assert "seconds" not in err
+    assert err.count("trying candidates") == 1
     assert "was chosen among independent, marginal" in " ".join(err.split())
     code, out, _ = call("inspect", tmp_path / "m.synth")
     assert "truncated negative" in " ".join(out.split())

@@ -15,7 +15,7 @@ from synth.models.measured import stage, warm
 from synth.models.measured.evidence import Evidence, Table
 from synth.models.measured.mixture import MixturePlan
 from synth.privacy.budget import Budget, RowCount, declared_rows
-from synth.privacy.events import SubsampledGaussianEvent
+from synth.privacy.events import BURNT_TRAINING, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
@@ -137,11 +137,13 @@ def test_no_budget_is_too_small(epsilon, rows):
 def test_training_that_would_drown_after_all_is_left_out():
     """Whether to train is settled before the net's size is known, and by typical steps; the tables have been paid for."""
     dom = domain((4, 4, 2), "c2")
-    data = private(uniform(dom.sizes), dom, 2.0)
+    data = private(uniform(dom.sizes), dom, 8.0)
+    assert Hybrid().trains(data.rows, 8.0, data.ledger.working_delta, 3)
     fitted = Hybrid(steps=1, batch_size=1).fit(data, Run())
     assert "tables alone" in fitted.facts["notes"][-1]
     assert not trained(data)
-    assert data.ledger.spent() <= 2.0
+    assert data.ledger.events[-1].what == BURNT_TRAINING  # a total over runs must not take this path's events for all
+    assert data.ledger.spent() <= 8.0
     assert drawn(fitted, dom, 20).shape == (20, 3)
 
 

@@ -85,9 +85,10 @@ def test_training_and_counts_of_several_runs_are_one_distribution(tmp_path):
         {"events": [SelectionEvent(what="choice", epsilon=0.1)]},
         {"events": [GaussianEvent(what="little", sigma=500.0)]},
         {"events": [GaussianEvent(what="little", sigma=500.0)], "outcome": "refused"},
+        {"outcome": "refused"},
         {"events": []},
     ],
-    ids=["died", "row count paid", "choice", "ended early", "refused", "nothing charged"],
+    ids=["died", "row count paid", "choice", "ended early", "refused early", "refused late", "nothing charged"],
 )
 def test_what_is_not_sure_counts_as_its_grant(tmp_path, odd):
     """A single (1, 1e-6) grant, and never less than what was charged."""

@@ -1,6 +1,7 @@
 """The best of several tries: held to the budget, judged by a paid score, silent about all others."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -101,6 +102,20 @@ def test_a_try_that_fails_is_the_worst_and_how_it_fails_is_not_told(monkeypatch)
         best_of(table_of(), [broken, broken], SCORING, RUNS)
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None
+
+
+def test_warnings_of_tries_are_not_told(monkeypatch, recwarn):
+    """They are decided by noisy answers of tries that do not leave."""
+    monkeypatch.setattr(Repetitions, "draw", Draws(20))
+
+    def loud(table):
+        (found,) = table.noisy_marginals_with_rest([("a", "b")])
+        warnings.warn(f"noise was {found.counts[0, 0]}", stacklevel=1)
+        np.log(-np.abs(found.counts) - 1)
+        return Try(result=WRONG, guesses=((("a", "b"), WRONG),))
+
+    assert best_of(table_of(), [loud, way(RIGHT)], SCORING, RUNS).place == 1
+    assert len(recwarn) == 0
 
 
 def test_tries_are_charged_once_and_nothing_afterwards():
