@@ -49,6 +49,8 @@ class Choice:
         seeds: Fits of each.
         max_rows: Rows of each table to score.
         target: Column to predict.
+        purpose: Of every fit, see ``synth.fit``; also to predict where ``target`` is not named.
+        protect_groups: Of every fit, see ``synth.fit``.
     """
 
     candidates: tuple[Candidate, ...]
@@ -58,6 +60,13 @@ class Choice:
     seeds: int = 2
     max_rows: int = 10_000
     target: str | None = None
+    purpose: str | None = None
+    protect_groups: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> str | None:
+        """Column to predict, where one is named."""
+        return self.purpose if self.target is None else self.target
 
     def __post_init__(self) -> None:
         Budget(epsilon=self.epsilon, delta=self.delta)
@@ -120,7 +129,7 @@ def run_choice(
     key = key_of(choice, material)
     done = {(r["candidate"], r["seed"]) for r in read_records(file, key)}
     real, test = (sample_rows(f, choice.max_rows, 0, k) for k, f in enumerate((material.train, material.test)))
-    tables = prepare(real, test, test, material.facts, target=choice.target)
+    tables = prepare(real, test, test, material.facts, target=choice.predicted)
     for seed in range(choice.seeds):
         for candidate in choice.candidates:
             if (candidate.label, seed) in done:
@@ -140,12 +149,12 @@ def _run(choice: Choice, candidate: Candidate, material: Material, tables: Table
     try:
         release = fit(
             as_texts(rows), epsilon=choice.epsilon, delta=choice.delta, schema=declared, model=candidate.model,
-            options=candidate.options, seed=seed,
+            options=candidate.options, seed=seed, purpose=choice.purpose, protect_groups=choice.protect_groups,
         )  # fmt: skip
     except RefusedError as error:
         return {"failed": " ".join(str(error).split()), "scores": {}}
     made = release.sample(len(tables.real), seed=seed)
-    plain = prepare(tables.real, tables.holdout, made, material.facts, target=choice.target)
+    plain = prepare(tables.real, tables.holdout, made, material.facts, target=choice.predicted)
     scored = replace(tables, synthetic=plain.synthetic)
     sections = (score_marginals(scored), score_utility(scored, brief=True))
     return {"scores": {s.name: {"value": s.value, "ceiling": s.ceiling} for section in sections for s in section.scores}}

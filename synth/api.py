@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from synth.candidates import Tuner
 from synth.entity import completed, learnt_schema, unit_of
-from synth.fewer_columns import CHOSEN, Purpose, aimed, check_purpose, fewer_columns, purpose_of, without
+from synth.fewer_columns import CHOSEN, Purpose, aimed, fewer_columns, pointed, purpose_of, without
 from synth.models.base import Run
 from synth.models.measured.protect import check_protection
 from synth.models.measured.workload import too_many
@@ -19,7 +19,7 @@ from synth.notebook import notebook_progress
 from synth.privacy.budget import Budget
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.going import Going
-from synth.privacy.ingest import header_of, load_public, load_table, open_frame, read_rows, settled_schema
+from synth.privacy.ingest import header_of, load_public, load_table, open_frame, read_rows
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
@@ -135,7 +135,7 @@ def fit(
     if purpose is not None and declared is not None:
         declared = aimed(declared, purpose)
     if declared is not None:
-        _check_groups(synthesizer, declared)
+        check_groups(synthesizer, declared)
     fewer = purpose_of(purpose, max_columns, declared, getattr(synthesizer, PROTECTED, ()))
     options_read = ReadOptions(delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet)
     beside = None if public is None else load_public(public, replace(options_read, sql=None, sheet=None))
@@ -160,10 +160,7 @@ def fit(
     if place is not None and kept is None:
         check_admission(place, budget, unit)
     found = _rows(data, declared, progress, options_read, workers)
-    if purpose is not None and declared is None:
-        declared = aimed(settled_schema(header_of(found), None), purpose)
-        if fewer is not None:
-            check_purpose(fewer, declared)
+    declared = pointed(header_of(found), declared, purpose, fewer)
     fresh = secrets.randbits(63) if kept is None else kept.seed
     if workers is None or workers.leads:
         book = plan.ledger(budget, kept, told, fresh, unit)
@@ -204,7 +201,7 @@ def learn(
         purpose: What columns are chosen for, where not all are kept.
     """
     rows = held.pop()
-    _check_groups(synthesizer, rows.schema)
+    check_groups(synthesizer, rows.schema)
     book, known, persons = rows.ledger, rows.whole, rows.persons
     table, codec = prepare(rows, run.progress)
     warnings = [] if public is None else set_beside(rows, table, codec, public)
@@ -236,7 +233,12 @@ def learn(
     return Release(model=model, options=filled, codec=codec, fitted=fitted, receipt=receipt, persons=given)
 
 
-def _check_groups(synthesizer: Any, schema: Schema) -> None:
+def check_groups(synthesizer: Any, schema: Schema) -> None:
+    """Refuse small groups that cannot be protected; the synthesizer may be a tuner.
+
+    Raises:
+        InputError: See ``check_protection``.
+    """
     names = getattr(synthesizer, PROTECTED, ())
     if names:
         check_protection(names, learnt_schema(schema).only_modelled().names, schema.target)

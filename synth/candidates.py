@@ -18,7 +18,7 @@ from synth.privacy.attempts import Scoring, Try, best_of
 from synth.privacy.choice import fold_domain
 from synth.privacy.repetitions import Repetitions, repetitions_for
 from synth.privacy.vault import PrivateTable
-from synth.registry import make_synthesizer, require_installed
+from synth.registry import PROTECTED, make_synthesizer, protecting, require_installed
 from synth.table import Domain
 
 IntArray = npt.NDArray[np.int64]
@@ -49,9 +49,9 @@ class Candidate:
         said = ",".join(f"{name}={value}" for name, value in self.options.items())
         return f"{self.model}.{said}" if said else self.model
 
-    def make(self) -> Synthesizer:
-        """The synthesizer."""
-        return make_synthesizer(self.model, self.options)
+    def make(self, protect_groups: Sequence[str] = ()) -> Synthesizer:
+        """The synthesizer, with columns whose small groups are protected."""
+        return make_synthesizer(self.model, protecting(self.model, self.options, protect_groups))
 
 
 def parse_candidate(text: str) -> Candidate:
@@ -68,15 +68,21 @@ def parse_candidate(text: str) -> Candidate:
             raise InputError(f"a candidate is a model, or model.option=value with more options after commas, not {text!r}")
         options[name.strip()] = value.strip()
     made = make_synthesizer(model, options)
+    if getattr(made, PROTECTED, ()):
+        raise InputError("small groups are protected for all candidates or none: give --protect-groups, not an option of one")
     require_installed(model)
     return Candidate(model=model, options={name: getattr(made, name) for name in options})
 
 
-def parse_candidates(texts: Sequence[str]) -> tuple[Candidate, ...]:
+def parse_candidates(texts: Sequence[str], protect_groups: Sequence[str] = ()) -> tuple[Candidate, ...]:
     """Several of them, each once.
 
+    Args:
+        texts: As they are written.
+        protect_groups: Columns whose small groups every one of them has to protect.
+
     Raises:
-        InputError: Fewer than two, more than fifty, one that is there twice, or one that is none.
+        InputError: Fewer than two, more than fifty, one that is there twice, one that is none, or one that cannot protect.
     """
     found = tuple(parse_candidate(text) for text in texts)
     if not 2 <= len(found) <= MOST_CANDIDATES:
@@ -84,6 +90,8 @@ def parse_candidates(texts: Sequence[str]) -> tuple[Candidate, ...]:
     twice = next((c.label for i, c in enumerate(found) if c in found[:i]), None)
     if twice is not None:
         raise InputError(f"the candidate {twice!r} is named twice")
+    for one in found:
+        one.make(protect_groups)
     return found
 
 
@@ -94,10 +102,12 @@ class Tuner:
     Attributes:
         candidates: At least two, of models in ``SUITED``.
         runs: How many tries there may be.
+        protect_groups: Columns whose small groups each of them protects.
     """
 
     candidates: tuple[Candidate, ...]
     runs: Repetitions
+    protect_groups: tuple[str, ...] = ()
 
     def best(self, table: PrivateTable, run: Run) -> tuple[str, Synthesizer, Fitted]:
         """Try candidates; only the best try leaves.
@@ -107,10 +117,11 @@ class Tuner:
         """
         scoring = scoring_of(table.domain)
         run.progress.phase("trying candidates; how many tries there are is not told")
-        found = best_of(table, [partial(_tried, c, scoring, run.seed) for c in self.candidates], scoring, self.runs)
+        ways = [partial(_tried, c.make(self.protect_groups), scoring, run.seed) for c in self.candidates]
+        found = best_of(table, ways, scoring, self.runs)
         winner = self.candidates[found.place]
         found.result.facts["notes"] = [self.told(winner), *found.result.facts.get("notes", [])]
-        return winner.model, winner.make(), found.result
+        return winner.model, winner.make(self.protect_groups), found.result
 
     def told(self, winner: Candidate) -> str:
         """A sentence for the reader."""
@@ -120,24 +131,25 @@ class Tuner:
         )
 
 
-def tuner_of(texts: Sequence[str], runs: float | None = None) -> Tuner:
+def tuner_of(texts: Sequence[str], runs: float | None = None, protect_groups: Sequence[str] = ()) -> Tuner:
     """From what was said.
 
     Args:
         texts: Candidates.
         runs: Tries, on average; by default three for each.
+        protect_groups: Columns whose small groups each of them protects.
 
     Raises:
         InputError: A candidate that cannot be tried, or an impossible number.
     """
-    found = parse_candidates(texts)
+    found = parse_candidates(texts, protect_groups)
     unsuited = next((c.model for c in found if c.model not in SUITED), None)
     if unsuited is not None:
         raise InputError(f"{unsuited!r} cannot be tried on private rows; choose from {', '.join(SUITED)}")
     mean = RUNS_EACH * len(found) if runs is None else runs
     if not 2 <= mean <= 1000:
         raise InputError(f"the average number of tries lies between 2 and 1000, not {mean:g}")
-    return Tuner(candidates=found, runs=repetitions_for(mean))
+    return Tuner(candidates=found, runs=repetitions_for(mean), protect_groups=tuple(protect_groups))
 
 
 def scoring_of(domain: Domain) -> Scoring:
@@ -150,9 +162,9 @@ def scoring_of(domain: Domain) -> Scoring:
     return Scoring(groups=groups, subsets=tuple(subsets), weights=(1 / len(subsets),) * len(subsets))
 
 
-def _tried(candidate: Candidate, scoring: Scoring, seed: int, table: PrivateTable) -> Try[Fitted]:
+def _tried(synthesizer: Synthesizer, scoring: Scoring, seed: int, table: PrivateTable) -> Try[Fitted]:
     """One try, in silence: its progress would tell that it takes place."""
-    synthesizer, rng = candidate.make(), np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     fitted = synthesizer.fit(table, Run(seed=seed))
     drawn = synthesizer.sample(fitted, table.domain, DRAWN, rng)
     coarse = drawn.merged(fold_domain(table.domain, scoring.groups), scoring.groups)

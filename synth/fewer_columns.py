@@ -19,6 +19,7 @@ from synth.constraints import columns_of, single_steps
 from synth.encoding.codec import Codec
 from synth.entity import learnt_schema
 from synth.errors import InputError
+from synth.privacy.ingest import settled_schema
 from synth.privacy.shares import Measurement, sigma_for
 from synth.privacy.vault import PrivateTable
 from synth.privacy.views import with_columns
@@ -88,6 +89,26 @@ def aimed(schema: Schema, target: str) -> Schema:
     if target not in schema.names:
         raise InputError(f"the purpose {target!r} is not a column of the table")
     return replace(schema, target=target)
+
+
+def pointed(header: list[str], declared: Schema | None, target: str | None, purpose: Purpose | None) -> Schema | None:
+    """What was declared; where that is nothing and a purpose is named, the header with it as target.
+
+    Args:
+        header: Names of the table's columns.
+        declared: The schema.
+        target: The purpose's column.
+        purpose: What columns are chosen for, where not all are kept.
+
+    Raises:
+        InputError: The header has no such column, or cannot be learnt.
+    """
+    if target is None or declared is not None:
+        return declared
+    whole = aimed(settled_schema(header, None), target)
+    if purpose is not None:
+        check_purpose(purpose, whole)
+    return whole
 
 
 def check_purpose(purpose: Purpose, schema: Schema) -> None:

@@ -16,6 +16,7 @@ import typer
 
 from synth.cli.clustering import fit_engine, sample_engine
 from synth.cli.console import Reporter, out, print_json, say
+from synth.cli.options import Aim, MaxColumns, ProtectGroups, names_of
 from synth.config import FitConfig, parse_assignments, read_config
 from synth.errors import InputError
 from synth.parallel import cores
@@ -79,15 +80,9 @@ def fit(
         str | None,
         typer.Option("--public", help="A table of the same columns that is no secret (another year): facts and a prior, free."),
     ] = None,
-    purpose: Annotated[
-        str | None, typer.Option("--purpose", help="Column that the release is for (default: the schema's target).")
-    ] = None,
-    max_columns: Annotated[
-        int | None, typer.Option("--max-columns", help="Keep so many columns, those that tell most about --purpose: paid for.")
-    ] = None,
-    protect_groups: Annotated[
-        str | None, typer.Option("--protect-groups", help="Columns whose small groups get tables of their own: race,sex.")
-    ] = None,
+    purpose: Aim = None,
+    max_columns: MaxColumns = None,
+    protect_groups: ProtectGroups = None,
     output: Annotated[str | None, typer.Option("--output", "-o", help="Where the model goes (default model.synth).")] = None,
     delta: Annotated[
         float | None, typer.Option("--delta", help="Default: 1 / (10 n^1.1) of the noisy row count, at most 1e-5.")
@@ -135,7 +130,7 @@ def fit(
     said = base.overridden(
         data=data, epsilon=epsilon, schema=schema, public=public, purpose=purpose, max_columns=max_columns, output=output,
         delta=delta, model=model, seed=seed, ledger=ledger, noise_key=noise_key, delimiter=delimiter, encoding=encoding,
-        protect_groups=None if protect_groups is None else tuple(name.strip() for name in protect_groups.split(",")),
+        protect_groups=None if protect_groups is None else names_of(protect_groups),
         quote=quote, sql=sql, sheet=sheet,
         options=parse_assignments(assignments or []),
     )  # fmt: skip

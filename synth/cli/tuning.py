@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from synth.cli.console import Reporter, out, print_json, say
-from synth.cli.fitting import Delimiter, Force, Json, Quiet, interruptible
+from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, Sheet, Sql, interruptible
+from synth.cli.options import Aim, MaxColumns, ProtectGroups, names_of
 from synth.cli.sweeping import material_of
 from synth.config import FitConfig, config_toml
 from synth.errors import InputError
@@ -33,8 +34,16 @@ def tune(
         typer.Option("--candidate", "-c", help="model or model.option=value[,option=value]; may be repeated."),
     ] = None,
     public: Annotated[
-        str | None, typer.Option("--public", help="Choose on rows of the same columns that are no secret: nothing is charged.")
+        str | None,
+        typer.Option(
+            "--public",
+            help="Rows of the same columns that are no secret: choose on them, for free; or have them beside (--paid).",
+        ),
     ] = None,
+    paid: Annotated[
+        bool,
+        typer.Option("--paid", help="With --public: choose on the private rows, with the public ones beside as in synth fit."),
+    ] = False,
     simulated: Annotated[
         str | None, typer.Option("--simulated", help="Choose on a simulated table (see synth sweep): nothing is charged.")
     ] = None,
@@ -48,12 +57,19 @@ def tune(
     runs: Annotated[
         float | None, typer.Option("--runs", help="Private: tries on average (default three for each candidate).")
     ] = None,
+    purpose: Aim = None,
+    max_columns: MaxColumns = None,
+    protect_groups: ProtectGroups = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Private: for initial weights; never reaches the noise.")] = None,
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Private: the model (model.synth). Free: the run file (run.toml).")
     ] = None,
     ledger: Annotated[str | None, typer.Option("--ledger", help="Private: default OUTPUT.ledger.jsonl.")] = None,
     delimiter: Delimiter = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help="Of a text file (default utf-8).")] = None,
+    quote: Quote = None,
+    sql: Sql = None,
+    sheet: Sheet = None,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -63,18 +79,33 @@ def tune(
     With --public or --simulated every candidate is fitted to rows that are no secret, at the same epsilon, and scored; the best
     one is written as a run file for synth fit --config. That is free.
 
-    Without them the private table is used: candidates are tried a secret number of times, and only the best try leaves. It
-    costs one --epsilon in all, of which each try gets about two thirds. It cannot go on after an interruption.
+    Without them, or with --paid, the private table is used: candidates are tried a secret number of times, and only the best
+    try leaves. It costs one --epsilon in all, of which each try gets about two thirds. It cannot go on after an interruption.
 
     Example: synth tune patients.csv --public lastyear.csv --epsilon 1 --schema schema.toml -o run.toml
     Example: synth tune patients.csv --epsilon 1 --schema schema.toml -c hybrid -c marginal -c hybrid.table_share=0.5
     """
     if epsilon is None:
         raise InputError("give the privacy budget with --epsilon; 1 is a common choice, smaller is more private")
-    said = FitConfig(data=data, schema=schema, epsilon=epsilon, delta=delta, delimiter=delimiter)
-    if public is not None or simulated is not None:
+    said = FitConfig(
+        data=data, schema=schema, epsilon=epsilon, delta=delta, purpose=purpose, max_columns=max_columns,
+        protect_groups=names_of(protect_groups), delimiter=delimiter, encoding=encoding, quote=quote, sql=sql, sheet=sheet,
+    )  # fmt: skip
+    if paid and (public is None or simulated is not None):
+        raise InputError(
+            "--paid goes with --public, whose rows it has beside the private ones; without --public a choice is paid"
+        )
+    if (public is not None or simulated is not None) and not paid:
         if any(value is not None for value in (ledger, runs, seed)):
-            raise InputError("--ledger, --runs and --seed are for a choice on private rows; --public and --simulated are free")
+            raise InputError(
+                "--ledger, --runs and --seed are for a choice on private rows; --public and --simulated are free (--paid with "
+                "--public chooses on the private rows)"
+            )
+        if max_columns is not None:
+            raise InputError(
+                "--max-columns would keep other columns in every fit, which cannot be compared: choose without it and give it "
+                "to synth fit, or choose on the private rows"
+            )
         _free(
             said, tuple(candidates or ()), public, simulated, Path(output or "run.toml"),
             rows=rows, seeds=seeds, target=target, force=force, quiet=quiet, as_json=as_json,
@@ -86,6 +117,7 @@ def tune(
         raise InputError("--rows and --target are for a choice with --public or --simulated")
     place = Path(output or "model.synth")
     book = Path(ledger) if ledger is not None else place.with_name(place.name + ".ledger.jsonl")
+    said = said.overridden(public=public)
     _private(said, tuple(candidates or ()), place, book, runs=runs, seed=seed, force=force, quiet=quiet, as_json=as_json)
 
 
@@ -98,13 +130,15 @@ def _free(
     from synth.candidates import parse_candidates
     from synth.release import atomic_path, check_writable
 
-    found = parse_candidates(texts or DEFAULT)
+    groups = said.protect_groups
+    named = texts or tuple(text for text in DEFAULT if not groups or text != "independent")  # which has none to protect
+    found = parse_candidates(named, groups)
     check_writable(place, force=force)
     name, material = material_of(public, None, simulated, said.schema, public=True)
     number = rows if rows is not None or material.declared is None else material.declared.public_rows
     choice = Choice(
         candidates=found, epsilon=float(said.epsilon or 0), delta=1e-5 if said.delta is None else said.delta, rows=number,
-        seeds=seeds, target=target,
+        seeds=seeds, target=target, purpose=said.purpose, protect_groups=groups,
     )  # fmt: skip
     file = place.with_name(place.name + ".jsonl")
     try:
@@ -142,7 +176,7 @@ def _private(
     from synth.tuning import tune as tuned
 
     epsilon = float(said.epsilon or 0)
-    event = promised(epsilon, said.delta, texts, runs)
+    event = promised(epsilon, said.delta, texts, runs, said.protect_groups)
     check_writable(place, force=force)
     say(
         f"each try gets epsilon {event.run_epsilon:.3g} of {epsilon:g}, preparing the table included; there will be "
@@ -153,7 +187,9 @@ def _private(
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=epsilon, timed=False) as progress:
         release = tuned(
             said.data, epsilon=epsilon, delta=said.delta, candidates=texts, runs=runs, schema=said.schema, seed=seed,
-            ledger=book, progress=progress, delimiter=said.delimiter,
+            public=said.public, purpose=said.purpose, max_columns=said.max_columns, protect_groups=said.protect_groups,
+            ledger=book, progress=progress, delimiter=said.delimiter, encoding=said.encoding or "utf-8", quote=said.quote,
+            sql=said.sql, sheet=said.sheet,
         )  # fmt: skip
         release.save(place, force=force)
     for note in release.notes():

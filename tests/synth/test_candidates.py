@@ -25,6 +25,7 @@ def test_candidates_are_models_with_options():
         (["hybrid", "hybrid.steps=1,steps=2"], "model.option=value"),
         (["hybrid", "hybrid.sigma=1"], "no option 'sigma'"),
         (["hybrid", "nobody"], "no model 'nobody'"),
+        (["marginal", "hybrid.protect_groups=a"], "for all candidates or none"),
     ],
 )
 def test_what_cannot_be_tried_is_refused(texts, match):
@@ -40,6 +41,14 @@ def test_models_that_choose_by_answers_and_impossible_numbers_are_refused():
             tuner_of(["marginal", "hybrid"], runs)
     assert tuner_of(["marginal", "hybrid"]).runs.mean == pytest.approx(6)
     assert set(SUITED) >= {"hybrid", "marginal"}
+
+
+def test_groups_are_protected_by_every_candidate_or_by_none():
+    found = tuner_of(["marginal", "hybrid"], protect_groups=("a",))
+    assert [c.make(found.protect_groups).protect_groups for c in found.candidates] == [("a",), ("a",)]
+    assert [c.label for c in found.candidates] == ["marginal", "hybrid"]
+    with pytest.raises(InputError, match="'independent' does not protect small groups"):
+        tuner_of(["marginal", "independent"], protect_groups=("a",))
 
 
 def test_tries_are_judged_by_tables_with_the_target_on_few_groups():

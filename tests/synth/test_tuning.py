@@ -64,6 +64,46 @@ def test_several_processes_are_refused_before_a_row_is_read(monkeypatch):
         tune("nowhere.csv", epsilon=1.0, candidates=["marginal", "independent"])
 
 
+def test_every_try_has_public_rows_fewer_columns_and_protected_groups(tmp_path):
+    rows = table().assign(c=np.random.default_rng(1).integers(0, 3, N).astype(str))
+    wide = Schema(columns=(*SCHEMA.columns, Column(name="c", kind=Kind.CATEGORY, categories=("0", "1", "2"))), public_rows=N)
+    book = tmp_path / "l.jsonl"
+    release = tune(
+        rows, epsilon=20.0, candidates=["marginal", "hybrid.private_training=false"], schema=wide, runs=2.0, seed=1,
+        public=rows.iloc[:200].sample(frac=1.0, random_state=2).assign(b=9), purpose="y", max_columns=3, protect_groups=["a"],
+        ledger=book,
+    )  # fmt: skip
+    names = release.schema.names
+    assert (len(names), {"a", "y"} <= set(names), release.schema.target) == (3, True, "y")
+    assert release.options["protect_groups"] == ("a",)
+    assert any("200" in limit and "public" in limit for limit in release.receipt.limits)
+    charged = [r.get("what") for r in read_ledger(book) if r["record"] == "event"]
+    assert charged[-1] == "the best of several tries"
+    assert {"rows shared with the public table", "table for choosing columns"} <= set(charged)
+    assert release.receipt.epsilon_spent <= 20.0
+    notes = " ".join(release.notes())
+    assert "3 of 4 columns were chosen for 'y'" in notes
+    assert "small groups of 'a' are protected" in notes
+
+
+def test_a_purpose_is_the_target_of_a_bare_header():
+    release = tune(table(), epsilon=20.0, candidates=["marginal", "independent"], purpose="y", max_columns=2, runs=2.0, seed=0)
+    assert (len(release.schema.names), release.schema.target) == (2, "y")
+
+
+def test_what_tries_cannot_have_is_refused_before_a_row_is_read():
+    two = ["marginal", "hybrid"]
+    for more, match in (
+        ({"purpose": "nobody"}, "is not a column"),
+        ({"max_columns": 1}, "at least 2"),
+        ({"max_columns": 2, "schema": Schema(columns=SCHEMA.columns)}, "say what they are for"),
+        ({"protect_groups": ["nobody"]}, "not among the columns"),
+        ({"protect_groups": ["y"]}, "names the target"),
+    ):
+        with pytest.raises(InputError, match=match):
+            tune("nowhere.csv", epsilon=1.0, candidates=two, **({"schema": SCHEMA} | more))
+
+
 def test_persons_can_be_tuned_for():
     rows = table().assign(who=np.arange(N) // 2)
     key = Column(name="who", kind=Kind.INTEGER)
