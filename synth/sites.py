@@ -22,12 +22,14 @@ from synth.column import Column
 from synth.entity import learnt_schema, unit_of
 from synth.errors import InputError, SchemaError
 from synth.models.base import Run
+from synth.privacy.account import SITE
 from synth.privacy.budget import Budget
 from synth.privacy.ingest import load_table, open_frame, read_rows
 from synth.privacy.keyed import surroundings
 from synth.privacy.ledger import Ledger, check_admission
 from synth.privacy.rows import StoredRows
 from synth.privacy.sites import Exchange, Sites, digest
+from synth.processes import several
 from synth.progress import Progress, Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import ReadOptions
@@ -43,7 +45,8 @@ GRADE = (
 LIMIT = (
     "{size} sites fitted together. Each added the noise of the events to its own sums before they left it, so for its rows the "
     "guarantee holds against whoever coordinated and against all other sites; sums of all carry sqrt({size}) times that noise. "
-    "Whoever has rows at several sites is protected less: epsilon and delta add up over these sites."
+    "Whoever has rows at several sites is protected less: epsilon and delta add up over these sites. Others see how long "
+    "a site takes to answer, and so about how many rows it has: that is not covered."
 )
 
 
@@ -86,6 +89,8 @@ def fit_site(
     """
     progress, reading = progress or Silent(), reading or ReadOptions()
     budget, place = Budget(epsilon=float(epsilon), delta=delta), None if ledger is None else Path(ledger)
+    if several():
+        raise InputError("a site is one process, or its rows would count once for each; start it without torchrun")
     if model not in MODELS:
         raise InputError(
             f"model {model!r} chooses by exact figures of all rows, which no site may know; take one of {', '.join(MODELS)}"
@@ -103,7 +108,7 @@ def fit_site(
         sites = Sites(exchange, _facts(budget, schema, model, synthesizer))
         progress.phase("reading")
         found = read_rows(data, schema, reading, progress) if named else load_table(data)
-        book = Ledger(budget, place, unit=unit)
+        book = Ledger(budget, place, purpose=SITE, unit=unit)
         return _fitted(found, sites, book, schema, Run(seed=sites.seed, progress=progress), model, synthesizer)
 
 

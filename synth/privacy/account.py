@@ -6,7 +6,8 @@ A run enters the composition in one of two ways.
 declared, or it ended before it had one.
 
 *By the (epsilon, delta) it was granted*, as the worst mechanism that keeps such a promise, in every other case: it is still
-running or it died (its reservation stays); it went on after an interruption; noise levels and steps followed a noisy row
+running or it died (its reservation stays); it went on after an interruption; it went on together with other sites and was ended
+early (they see its answers, and may choose when to end it); noise levels and steps followed a noisy row
 count, so that a neighbouring table might have had other events at another working delta; noisy answers led past its training,
 which a neighbouring table might have had; it was refused once it had a row count; or it chose by the exponential mechanism,
 whose guarantee is in Renyi terms. A run that ended well below its grant counts as the grant, too: which way it took was told
@@ -39,6 +40,7 @@ WHOLE = 0.9  # a run that spent less than this part of its grant is counted as t
 MAX_STEPS = 10**6
 MAX_MU = 50.0  # beyond an epsilon of 100 at any delta
 MAX_EPSILON = 1000.0  # of pure mechanisms by plain addition
+SITE = "site"  # purpose of a run whose answers others see while it goes on
 LOCAL = "blank-one-row"  # neighbours of a table that was randomised cell by cell: one says what another row says
 FACTS = ("record", "run", "time", "previous")
 
@@ -214,10 +216,12 @@ def _past_run(begun: Record, rest: list[Record]) -> PastRun:
         found = rows[-1].get("delta") if rows else None
         delta = found if isinstance(found, float) and 0 < found <= LARGEST_DEFAULT_DELTA else LARGEST_DEFAULT_DELTA
     outcome = str(ends[-1].get("outcome")) if ends and rest[-1] is ends[-1] else None
+    steered = begun["purpose"] == SITE and outcome != "done" and bool(events)
     return PastRun(
         run=begun["run"], time=str(begun.get("time")), purpose=str(begun["purpose"]), epsilon=float(begun["epsilon"]),
         delta=delta, outcome=outcome, events=events, to_the_end=bool(rows) and outcome not in ("interrupted", "failed"),
-        fixed=outcome is not None and not resumed and all(r.get("public") is True for r in rows) and _composable(events),
+        fixed=outcome is not None and not (resumed or steered) and all(r.get("public") is True for r in rows)
+        and _composable(events),
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from synth.errors import InputError
+from synth.errors import InputError, RefusedError
 
 NUMERICAL_SLACK = 1e-13  # covers the samplers' 2^-64 words, tails of the ladder argument; subtracted from delta
 REFERENCE_DELTA = 1e-6  # scales the row count's noise while delta is still unknown
@@ -82,8 +82,15 @@ def counted_rows(noisy: int, sigma: float) -> RowCount:
 
 
 def default_delta(rows: RowCount) -> float:
-    """``1 / (10 n^1.1)`` of the rung's upper end, to two digits, at most 1e-5."""
-    return float(f"{min(LARGEST_DEFAULT_DELTA, 0.1 / rows.highest**1.1):.1e}")
+    """``1 / (10 n^1.1)`` of the rung's upper end, to two digits, at most 1e-5.
+
+    Raises:
+        RefusedError: Of so many rows that nothing would be left of it beside ``NUMERICAL_SLACK``.
+    """
+    found = float(f"{min(LARGEST_DEFAULT_DELTA, 0.1 / rows.highest**1.1):.1e}")
+    if found < 2 * NUMERICAL_SLACK:
+        raise RefusedError("the default delta of so many rows is too small to compute with; see whether their number is right")
+    return found
 
 
 def calibration_delta(delta: float, rows: RowCount, *, chosen: bool) -> float:

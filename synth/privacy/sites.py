@@ -33,6 +33,7 @@ IntArray = npt.NDArray[np.int64]
 Exchange = Callable[[bytes], bytes]  # a site's message to the answer it gets
 
 NONCE = 32  # bytes
+MOST_SITES = 1_000_000
 
 
 class Sites:
@@ -58,9 +59,9 @@ class Sites:
         told = _parsed(self._ask("join", "", json.dumps(facts).encode()))
         try:
             self.rank, self.size, self.seed = (int(told[key]) for key in ("rank", "size", "seed"))
-        except (LookupError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError, OverflowError):
             raise SiteError(GARBLED) from None
-        if not 0 <= self.rank < self.size:
+        if not (0 <= self.rank < self.size <= MOST_SITES and self.seed >= 0):
             raise SiteError(GARBLED)
 
     def __call__(self, n_bytes: int) -> bytes:
@@ -117,7 +118,7 @@ class Sites:
         own = {value for value, _ in named}
         try:
             return [(value, int(count)) for value, count in told if value in own]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise SiteError(GARBLED) from None
 
     def agree(self, what: str, fact: str) -> None:
@@ -175,7 +176,7 @@ def gone() -> bytes:
 def _parsed(content: bytes) -> Any:
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SiteError(GARBLED) from None
 
 

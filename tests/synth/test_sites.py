@@ -12,7 +12,10 @@ from synth.api import fit, read_schema
 from synth.cli.main import run
 from synth.errors import InputError, SchemaError, SiteError
 from synth.privacy import frame, mechanisms, vault
-from synth.privacy.sites import DEPART, GONE
+from synth.privacy.account import read_account
+from synth.privacy.chain import read_ledger
+from synth.privacy.ledger import set_total
+from synth.privacy.sites import DEPART, FINE, GONE, WRONG
 from synth.release import load
 from synth.schema import schema_to_dict
 from synth.sites import MODELS, check_complete, fingerprint, fit_site
@@ -153,8 +156,6 @@ def test_sites_with_other_schemas_are_told_so(room, wards):
 
 
 def test_totals_that_grant_another_delta_are_told(room, wards):
-    from synth.privacy.ledger import set_total
-
     set_total(wards / "1.jsonl", epsilon=5.0, delta=1e-4)
     _, found = fitted(room, wards)
     assert all("--delta" in str(error) for error in found)
@@ -193,3 +194,43 @@ def test_types_that_differ_are_told(room, wards, monkeypatch):
     _, found = fitted(room, wards)
     assert all("types of their columns" in str(error) for error in found)
     assert DEPART not in map(str, found)
+
+
+class Stopping:
+    """A coordinator that ends the run at the n-th sum, once it has seen it."""
+
+    def __init__(self, stop):
+        self.left = stop
+
+    def __call__(self, message):
+        kind = json.loads(message.partition(b"\n")[0])["kind"]
+        self.left -= kind == "sum"
+        told = {"join": b'{"rank": 0, "size": 2, "seed": 1}', "name": b"[]", "sum": message.partition(b"\n")[2]}
+        return FINE + told.get(kind, b"") if self.left else WRONG + b"enough"
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_run_that_others_end_once_they_saw_answers_counts_as_its_grant(wards, stop):
+    """When to stop may be chosen by what was seen; a run of one's own that failed is counted by its charges."""
+    schema = dataclasses.replace(read_schema(wards / "schema.toml"), public_rows=1500)
+    line = lambda: contextlib.nullcontext(Stopping(stop))  # noqa: E731
+    with pytest.raises(SiteError, match="enough"):
+        fit_site(wards / "0.csv", line, schema=schema, epsilon=1.0, delta=1e-6, model="independent", ledger=wards / "l")
+    (run_,) = read_account(read_ledger(wards / "l")).runs
+    assert (run_.purpose, run_.outcome, len(run_.events) > 0, run_.exact) == ("site", "failed", True, False)
+    assert read_account(read_ledger(wards / "l")).spent(1e-5) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_a_run_that_others_end_before_anything_was_asked_costs_nothing(room, wards):
+    schema = dataclasses.replace(read_schema(wards / "schema.toml"), public_rows=1500)
+    set_total(wards / "1.jsonl", epsilon=5.0, delta=1e-4)
+    _, found = fitted(room, wards, schema=schema)
+    assert all("--delta" in str(error) for error in found)
+    assert read_account(read_ledger(wards / "0.jsonl")).sums() == (0.0, 0.0)
+
+
+def test_a_site_is_one_process(wards, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="without torchrun"):
+        fit_site(wards / "0.csv", None, schema=read_schema(wards / "schema.toml"), epsilon=1.0)

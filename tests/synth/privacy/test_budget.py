@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.errors import InputError
+from synth.errors import InputError, RefusedError
 from synth.privacy.budget import (
     LADDER_GAP,
     NUMERICAL_SLACK,
@@ -82,3 +82,9 @@ def test_calibration_shares():
 def test_default_delta_is_well_below_one_row(rows):
     assert default_delta(declared_rows(rows)) <= min(1e-5, 0.11 / rows)
     assert declared_rows(rows).public
+
+
+def test_so_many_rows_that_no_default_delta_is_left():
+    """A site may be told any sum, also one for which the working delta would be below 0."""
+    with pytest.raises(RefusedError, match="their number"):
+        default_delta(counted_rows(2**62, 100.0))

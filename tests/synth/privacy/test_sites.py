@@ -212,7 +212,18 @@ class Liar:
 
 
 @pytest.mark.parametrize(
-    "told", [b"+{", b"+[]", b'+{"rank": 0}', b'+{"rank": "x", "size": 2, "seed": 1}', b'+{"rank":2,"size":2,"seed":1}']
+    "told",
+    [
+        b"+{",
+        b"+[]",
+        b"+" + b"[" * 100_000,
+        b'+{"rank": 0}',
+        b'+{"rank": "x", "size": 2, "seed": 1}',
+        b'+{"rank":2,"size":2,"seed":1}',
+        b'+{"rank":0,"size":1e999,"seed":1}',
+        b'+{"rank":0,"size":10000000,"seed":1}',
+        b'+{"rank":0,"size":2,"seed":-1}',
+    ],
 )
 def test_joining_somebody_who_makes_no_sense(told):
     with pytest.raises(SiteError) as error:
@@ -246,7 +257,7 @@ def test_only_what_a_site_named_comes_back():
     assert Sites(Liar(told), FACTS).shared([("a", 3), ("b", 4)], "") == [("a", 7)]
 
 
-@pytest.mark.parametrize("told", [b"7", b'[["a"]]', b'[["a", "x"]]', b"[[[], 1]]"])
+@pytest.mark.parametrize("told", [b"7", b'[["a"]]', b'[["a", "x"]]', b"[[[], 1]]", b'[["a", 1e999]]'])
 def test_names_that_make_no_sense(told):
     with pytest.raises(SiteError, match="cannot be"):
         Sites(Liar(FINE + told), FACTS).shared([("a", 3)], "")
