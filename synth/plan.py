@@ -8,6 +8,7 @@ table's shares, as in the report's total variation.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +18,8 @@ from synth.encoding.bins import wanted_bins
 from synth.encoding.rounding import units_of
 from synth.entity import learnt_schema
 from synth.errors import InputError
+from synth.fewer_columns import CHOICE_SHARE, Purpose, aimed, bound, purpose_of
+from synth.models.measured.protect import Protection, check_protection
 from synth.models.measured.stage import PRODUCT_SHARE, REFINE_SHARE, one_way_share
 from synth.models.measured.warm import TABLE_SHARE, trains
 from synth.models.measured.workload import PLANNED_SHARE, choose_workload, too_many
@@ -27,6 +30,7 @@ from synth.privacy.mechanisms import selection_threshold
 from synth.privacy.prepare import BOUNDS_SHARE, DOMAINS_SHARE, KINDS_SHARE, MAX_NAMED, ROWS_SHARE
 from synth.privacy.shares import SELECTION_SHARE, measurement_mu, sigma_for
 from synth.privacy.vault import PrivateTable
+from synth.registry import PROTECTED, protecting
 from synth.schema import Column, Schema
 from synth.table import Domain
 
@@ -83,6 +87,8 @@ class Plan:
         cpu_seconds: About, within a factor of 3, on one core of a server.
         mebibytes: About, at the peak.
         crowded: A warning where there are more columns than rows and budget carry.
+        chosen: What a reader should know about a choice of columns.
+        protected: What a reader should know about protected groups.
     """
 
     model: str
@@ -96,6 +102,8 @@ class Plan:
     cpu_seconds: float
     mebibytes: float
     crowded: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What to do about it, in sentences."""
@@ -112,15 +120,16 @@ class Plan:
             out.append(f"values of {names} are learnt: what more than about {most} rows share is named; declare them if public")
         if self.model != "independent" and not self.pairs and len(self.columns) > 1:
             out.append("the budget does not carry tables of two columns: columns would be independent")
-        out += self.crowded
+        out += [*self.chosen, *self.protected, *self.crowded]
         if self.model == "hybrid" and not self.private_training:
             out.append("DP-SGD would add nothing here and is left out: all is learnt from tables")
         return out
 
 
 def make_plan(
-    schema: Schema, *, rows: int | None = None, epsilon: float, delta: float | None = None, model: str = "hybrid"
-) -> Plan:
+    schema: Schema, *, rows: int | None = None, epsilon: float, delta: float | None = None, model: str = "hybrid",
+    purpose: str | None = None, max_columns: int | None = None, protect_groups: Sequence[str] = (),
+) -> Plan:  # fmt: skip
     """Predict a fit.
 
     Args:
@@ -129,17 +138,24 @@ def make_plan(
         epsilon: To grant.
         delta: To grant; as in ``fit``.
         model: One of ``MODELS``.
+        purpose: To grant it for, as in ``fit``.
+        max_columns: To keep, as in ``fit``.
+        protect_groups: To protect, as in ``fit``, with the share that is preset.
 
     Raises:
-        InputError: No row count, or a model whose plan is not known.
+        InputError: No row count, a model whose plan is not known, or columns that cannot be kept or protected.
         RefusedError: ``delta`` is not below 1 / rows.
     """
-    schema = learnt_schema(schema)  # of persons, whose number stands for that of rows
+    given = schema if purpose is None else aimed(schema, purpose)
+    schema = learnt_schema(given)  # of persons, whose number stands for that of rows
     count = schema.public_rows if rows is None else rows
     if count is None or count < 1:
         raise InputError("say about how many rows there are (--rows), as far as that may be known; they are not counted here")
     if model not in MODELS:
         raise InputError(f"plans are made for {', '.join(MODELS)}, not for {model!r}")
+    protection = Protection(names=tuple(protecting(model, None, protect_groups).get(PROTECTED, ())))
+    check_protection(protection.names, schema.only_modelled().names, schema.target)
+    fewer = purpose_of(purpose, max_columns, given, protection.names)
     learnt, book = schema.only_modelled(), Ledger(Budget(epsilon=epsilon, delta=delta))
     known = declared_rows(count) if schema.public_rows is not None else counted_rows(count, sigma_for(book, ROWS_SHARE))
     book.set_rows(known)
@@ -148,17 +164,25 @@ def make_plan(
     names = learnt.names
     in_order = tuple(s if c.kind is not None and c.kind.is_numeric else 0 for c, s in zip(learnt.columns, sizes, strict=True))
     domain = Domain(names=names, sizes=sizes, target=learnt.target, in_order=in_order)
+    chosen: tuple[str, ...] = ()
+    if fewer is not None and (kept := _kept(domain, given, fewer)) != names:
+        shares["choice of columns"] = CHOICE_SHARE
+        domain, chosen = domain.only(kept), (_told(fewer, kept, names),)
+        names, sizes = domain.names, domain.sizes
     empty = PrivateTable(np.empty((0, len(names)), dtype=np.int32), domain, known, book)
     rest = 1 - sum(shares.values())
-    training = model == "hybrid" and trains(known, epsilon, book.working_delta, len(names), table_share=TABLE_SHARE)
+    reserved = protection.reserved
+    taken = TABLE_SHARE + reserved
+    training = model == "hybrid" and trains(known, epsilon, book.working_delta, len(names), table_share=taken)
     pairs: tuple[PairPlan, ...] = ()
     if model == "independent":
         shares["one-way tables"] = rest
     else:
-        shares["one-way tables"] = one_way_share(empty, TABLE_SHARE if training else None)
-        tables = TABLE_SHARE if training else rest - shares["one-way tables"] - PRODUCT_SHARE - REFINE_SHARE
-        pairs = _pairs(domain, known, book, tables, planned=TABLE_SHARE if training else PLANNED_SHARE)
+        shares["one-way tables"] = one_way_share(empty, taken if training else None)
+        tables = TABLE_SHARE if training else rest - shares["one-way tables"] - PRODUCT_SHARE - REFINE_SHARE - reserved
+        pairs = _pairs(domain, known, book, tables, planned=TABLE_SHARE if training else PLANNED_SHARE - reserved)
         if pairs:
+            shares |= {"tables of protected groups": reserved} if reserved else {}
             shares |= {"tables of pairs": tables, "products of signs": PRODUCT_SHARE + REFINE_SHARE}
             shares["DP-SGD"] = max(1 - sum(shares.values()), 0.0) if training else 0.0
         elif not training:
@@ -170,8 +194,23 @@ def make_plan(
         columns=tuple(_column(n, s, sigma, count, thresholds.get(n, 0)) for n, s in zip(names, sizes, strict=True)),
         pairs=pairs, private_training=training and bool(pairs),
         cpu_seconds=_seconds(model, len(names), cells, training=training), mebibytes=_memory(model, cells),
-        crowded=tuple(too_many(empty, model)),
+        crowded=tuple(too_many(empty, model)), chosen=chosen, protected=protection.notes() if pairs else (),
     )  # fmt: skip
+
+
+def _kept(domain: Domain, given: Schema, purpose: Purpose) -> tuple[str, ...]:
+    """Columns that a fit might keep: those that stay anyhow, then those with the most codes, which cost most."""
+    stay = bound(given, str(domain.target)) | set(purpose.kept)
+    free = sorted((n for n in domain.names if n not in stay), key=lambda n: -domain.sizes[domain.names.index(n)])
+    room = max(purpose.most - len(stay), 0)
+    return tuple(n for n in domain.names if n in stay or n in free[:room])
+
+
+def _told(purpose: Purpose, kept: tuple[str, ...], names: tuple[str, ...]) -> str:
+    return (
+        f"{len(kept)} of {len(names)} columns would be kept for {purpose.target!r}; which is not known before, so this plan "
+        "takes those with the most codes"
+    )
 
 
 def _column(name: str, codes: int, sigma: float, rows: int, threshold: int) -> ColumnPlan:

@@ -9,6 +9,7 @@ import typer
 
 from synth.cli.console import out, print_json, say
 from synth.cli.fitting import Json
+from synth.cli.options import Aim, MaxColumns, ProtectGroups, names_of
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +25,9 @@ def plan(
     ] = None,
     delta: Annotated[float | None, typer.Option("--delta", help="Default: as in synth fit.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="hybrid, marginal or independent.")] = "hybrid",
+    purpose: Aim = None,
+    max_columns: MaxColumns = None,
+    protect_groups: ProtectGroups = None,
     as_json: Json = False,
 ) -> None:
     """Predict noise, errors, time and memory of a fit. Reads no row and spends nothing.
@@ -37,7 +41,10 @@ def plan(
     from synth.api import read_schema
     from synth.plan import make_plan
 
-    found = make_plan(read_schema(schema), rows=rows, epsilon=epsilon, delta=delta, model=model)
+    found = make_plan(
+        read_schema(schema), rows=rows, epsilon=epsilon, delta=delta, model=model, purpose=purpose, max_columns=max_columns,
+        protect_groups=names_of(protect_groups),
+    )  # fmt: skip
     if as_json:
         print_json(dataclasses.asdict(found) | {"notes": found.notes()})
         return

@@ -24,6 +24,13 @@ SCHEMA = Schema(
 )
 
 
+SHARES = {
+    "one-way table": "one-way tables",
+    "table for choosing columns": "choice of columns",
+    "table of protected groups": "tables of protected groups",
+}
+
+
 def rows(seed=0):
     rng = np.random.default_rng(seed)
     return pd.DataFrame(
@@ -56,6 +63,29 @@ def test_the_noise_is_what_a_fit_of_such_a_table_charges(model):
     assert sum(plan.shares.values()) == pytest.approx(1.0, abs=0.01)
     assert 1 < plan.cpu_seconds < 100
     assert plan.mebibytes > 100
+
+
+@pytest.mark.parametrize("model", ["hybrid", "marginal"])
+def test_a_choice_of_columns_and_protected_groups_have_the_shares_that_a_fit_pays(model):
+    asked = {"purpose": "ok", "max_columns": 4, "protect_groups": ["size"]}
+    plan = make_plan(SCHEMA, epsilon=3.0, model=model, **asked)
+    release = fit(rows(), schema=SCHEMA, epsilon=3.0, model=model, **asked)
+    paid = {what: sum(e["sigma"] ** -2 for e in release.receipt.events if e["what"] == what) for what in SHARES}
+    for what, share in SHARES.items():
+        assert paid[what] / paid["one-way table"] == pytest.approx(plan.shares[share] / plan.shares["one-way tables"], rel=0.02)
+    assert len(plan.columns) == len(release.schema.names) == 4
+    assert {"size", "ok"} <= {c.name for c in plan.columns}
+    assert sum(plan.shares.values()) == pytest.approx(1.0, abs=0.01)
+    assert len(plan.pairs) == sum(e["what"] == "table" for e in release.receipt.events)
+    notes = " ".join(plan.notes())
+    assert "4 of 5 columns would be kept for 'ok'" in notes
+    assert "small groups of 'size' are protected: 15 %" in notes
+
+
+def test_columns_that_all_stay_cost_no_choice():
+    plan = make_plan(SCHEMA, epsilon=3.0, max_columns=5)
+    assert "choice of columns" not in plan.shares
+    assert len(plan.columns) == 5
 
 
 def test_wide_columns_and_small_budgets_are_told():
@@ -91,6 +121,14 @@ def test_bad_requests_are_a_sentence():
         make_plan(SCHEMA, rows=0, epsilon=1.0)
     with pytest.raises(InputError, match="plans are made for"):
         make_plan(SCHEMA, epsilon=1.0, model="aim")
+    with pytest.raises(InputError, match="does not protect"):
+        make_plan(SCHEMA, epsilon=1.0, model="independent", protect_groups=["size"])
+    with pytest.raises(InputError, match="names the target"):
+        make_plan(SCHEMA, epsilon=1.0, protect_groups=["ok"])
+    with pytest.raises(InputError, match="at least 2"):
+        make_plan(SCHEMA, epsilon=1.0, max_columns=1)
+    with pytest.raises(InputError, match="is not a column"):
+        make_plan(SCHEMA, epsilon=1.0, purpose="nobody")
     with pytest.raises(InputError, match="epsilon"):
         make_plan(SCHEMA, epsilon=0.0)
     with pytest.raises(RefusedError, match="not below"):
