@@ -1,7 +1,7 @@
 """Fit by a paid choice: several candidates are tried on the private rows, and the whole of it costs one (epsilon, delta).
 
 Of all tries only the best one's release leaves (``synth.privacy.attempts``). Where there are public rows, or simulated
-ones that are alike, it is better to choose on these, which is free (``evaluation.tuning``).
+ones that are alike, it is better to choose on these, which is free (``evaluation.choosing``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Dates, times of day and durations as seconds. Each cell is read by itself, and no value is an error."""
+"""Dates, times of day and durations as seconds. Each cell is read by itself, and no value is an error or a warning."""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
@@ -90,7 +91,9 @@ def _duration(text: str) -> float:
     if not any(c.isalpha() for c in text):
         return np.nan
     try:
-        found = pd.Timedelta(text)
+        with warnings.catch_warnings():  # of pandas, about units such as H: whether there is one must not be told
+            warnings.simplefilter("ignore")
+            found = pd.Timedelta(text)
     except (ValueError, OverflowError):
         return np.nan
     return float(found.total_seconds())  # NaN for a NaT

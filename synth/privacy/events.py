@@ -198,7 +198,7 @@ class RepeatedSelectionEvent:
     near_delta: float
 
     def __post_init__(self) -> None:
-        _require(0 <= self.shape <= 100 and 1e-5 <= self.gamma < 1)
+        Repetitions(shape=self.shape, gamma=self.gamma)  # refuses what is none
         _require(0 < self.run_epsilon < math.inf and 0 < self.run_delta < 1)
         _require(0 <= self.near_epsilon < math.inf and 0 < self.near_delta < 1)
 

@@ -33,6 +33,7 @@ from synth.privacy.randomness import Entropy
 
 TAIL = 2.0**-60  # chance of more runs than are ever drawn; covered by the slack in ``budget``
 MOST_RUNS = 1 << 20
+MOST_MEAN = 1100.0  # beyond it more than ``MOST_RUNS`` would not be that rare, and a number cut off there hides nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ class Repetitions:
     """The distribution of the number of runs. Public; the number is not.
 
     Attributes:
-        shape: Eta, 0 or more.
+        shape: Eta, 0 or from 0.001 to 100.
         gamma: In (0, 1); the smaller, the more runs.
     """
 
@@ -48,8 +49,11 @@ class Repetitions:
     gamma: float
 
     def __post_init__(self) -> None:
-        if not (0 <= self.shape <= 100 and 1e-5 <= self.gamma < 1):
-            raise AccountingError("a number of runs needs a shape of 0 or more and a gamma inside (0, 1)")
+        sound = (self.shape == 0 or 1e-3 <= self.shape <= 100) and 1e-5 <= self.gamma < 1
+        if not sound or not self.mean <= MOST_MEAN:
+            raise AccountingError(
+                "a number of runs needs a shape of 0 or more, a gamma inside (0, 1), and a mean of a thousand at most"
+            )
 
     @property
     def mean(self) -> float:
@@ -100,5 +104,5 @@ def repetitions_for(mean: float) -> Repetitions:
     """The logarithmic distribution with so many runs on average: the least cost for a given mean."""
     if not 1.1 <= mean <= 1000:
         raise AccountingError("the average number of runs lies between 1.1 and 1000")
-    found = brentq(lambda x: Repetitions(gamma=math.exp(x)).mean - mean, math.log(1.1e-5), math.log(0.999))
+    found = brentq(lambda x: Repetitions(gamma=math.exp(x)).mean - mean, math.log(1e-4), math.log(0.999))
     return Repetitions(gamma=math.exp(found))

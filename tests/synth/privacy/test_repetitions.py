@@ -8,7 +8,7 @@ from scipy.stats import chi2, norm
 
 from synth.errors import AccountingError
 from synth.privacy.gaussian import gaussian_delta
-from synth.privacy.repetitions import Repetitions, repetitions_for
+from synth.privacy.repetitions import MOST_RUNS, TAIL, Repetitions, repetitions_for
 
 ALL = [Repetitions(shape=s, gamma=g) for s in (0.0, 0.5, 1.0, 2.0) for g in (0.5, 0.1, 0.02)]
 
@@ -57,10 +57,29 @@ def test_the_logarithmic_distribution_is_found_for_a_mean():
             repetitions_for(mean)
 
 
-@pytest.mark.parametrize("facts", [{"gamma": 0.0}, {"gamma": 1.0}, {"gamma": math.nan}, {"shape": -0.5, "gamma": 0.5}])
-def test_impossible_distributions_are_refused(facts):
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"gamma": 0.0},
+        {"gamma": 1.0},
+        {"gamma": math.nan},
+        {"shape": -0.5, "gamma": 0.5},
+        {"shape": 1e-90, "gamma": 0.5},
+        {"gamma": 2e-5},
+        {"shape": 100.0, "gamma": 1e-3},
+    ],
+)
+def test_impossible_distributions_are_refused_and_those_that_would_be_cut_off(facts):
+    """Where most draws reached the largest number, it would be fixed rather than secret, and the bound void."""
     with pytest.raises(AccountingError):
         Repetitions(**facts)
+
+
+@pytest.mark.parametrize("runs", [repetitions_for(1000.0), Repetitions(shape=0.001, gamma=1.1e-4), Repetitions(gamma=1.0e-4)])
+def test_the_chance_of_more_runs_than_are_ever_drawn_is_as_small_as_the_slack_says(runs):
+    """The rest of the series is at most its next term over gamma, as terms fall by a factor of 1 - gamma at least."""
+    first = math.log(1 / runs.gamma) if runs.shape == 0 else (runs.gamma**-runs.shape - 1) / runs.shape
+    assert MOST_RUNS * math.log1p(-runs.gamma) - math.log(first * MOST_RUNS * runs.gamma) < math.log(TAIL)
 
 
 def hockey(p, q, epsilon):
