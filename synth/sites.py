@@ -24,9 +24,10 @@ from synth.errors import InputError, SchemaError
 from synth.models.base import Run
 from synth.privacy.account import SITE
 from synth.privacy.budget import Budget
-from synth.privacy.ingest import load_table, open_frame, read_rows
+from synth.privacy.ingest import load_public, load_table, open_frame, read_rows
 from synth.privacy.keyed import surroundings
 from synth.privacy.ledger import Ledger, check_admission
+from synth.privacy.public import PublicRows, filled
 from synth.privacy.rows import StoredRows
 from synth.privacy.sites import Exchange, Sites, digest
 from synth.processes import several
@@ -59,6 +60,7 @@ def fit_site(
     delta: float | None = None,
     model: str = MODELS[0],
     options: dict[str, Any] | None = None,
+    public: Any = None,
     ledger: str | Path | None = None,
     reading: ReadOptions | None = None,
     progress: Progress | None = None,
@@ -70,11 +72,12 @@ def fit_site(
     Args:
         data: This site's rows: a file, a pattern, a folder, or a frame.
         connect: Opens the line that carries this site's messages, and gives the answers.
-        schema: Public facts, complete: kinds, bounds and categories are not learnt.
+        schema: Public facts, complete (with those of public rows): kinds, bounds and categories are not learnt.
         epsilon: The whole budget of the rows of this site.
         delta: See ``synth.api.fit``.
         model: One of ``MODELS``.
         options: Of the synthesizer.
+        public: Rows of the same columns that are no secret, the same at all sites; see ``synth.api.fit``.
         ledger: Of this site's data set: every charge, before the noise is drawn.
         reading: How to read the file.
         progress: Told about phases.
@@ -96,7 +99,8 @@ def fit_site(
             f"model {model!r} chooses by exact figures of all rows, which no site may know; take one of {', '.join(MODELS)}"
         )
     synthesizer = make_synthesizer(model, options)
-    check_complete(schema)
+    beside = None if public is None else load_public(public, reading)
+    check_complete(schema if beside is None else filled(schema, beside))
     unit = unit_of(schema)
     if place is not None:
         check_admission(place, budget, unit)
@@ -105,21 +109,22 @@ def fit_site(
         raise InputError(f"there is no table {str(data)!r}")
     progress.phase("waiting for the other sites")
     with connect() as exchange:
-        sites = Sites(exchange, _facts(budget, schema, model, synthesizer))
+        sites = Sites(exchange, _facts(budget, schema, model, synthesizer, beside))
         progress.phase("reading")
         found = read_rows(data, schema, reading, progress) if named else load_table(data)
         book = Ledger(budget, place, purpose=SITE, unit=unit)
-        return _fitted(found, sites, book, schema, Run(seed=sites.seed, progress=progress), model, synthesizer)
+        return _fitted(found, sites, book, schema, Run(seed=sites.seed, progress=progress), model, synthesizer, beside)
 
 
 def _fitted(
-    found: Loaded | StoredRows, sites: Sites, book: Ledger, schema: Schema, run: Run, model: str, synthesizer: Any
-) -> tuple[Release, bool]:
+    found: Loaded | StoredRows, sites: Sites, book: Ledger, schema: Schema, run: Run, model: str, synthesizer: Any,
+    public: PublicRows | None,
+) -> tuple[Release, bool]:  # fmt: skip
     with book.settled():
         sites.agree("the delta that their ledgers grant (say it with --delta)", repr(book.budget))
-        rows = [open_frame(found, schema, book, entropy=sites)]
+        rows = [open_frame(found, schema, book, entropy=sites, public=public)]
         sites.agree("the types of their columns", repr(schema_to_dict(rows[0].whole)))
-        release = told(learn(rows, model, synthesizer, run, GRADE.format(size=sites.size)), sites.size)
+        release = told(learn(rows, model, synthesizer, run, GRADE.format(size=sites.size), public), sites.size)
         run.progress.phase("comparing with the other sites")
         return release, sites.close(fingerprint(release), packed(release))
 
@@ -147,13 +152,14 @@ def _missing(column: Column) -> str | None:
     return "categories" if column.is_open else None
 
 
-def _facts(budget: Budget, schema: Schema, model: str, synthesizer: Any) -> dict[str, str]:
+def _facts(budget: Budget, schema: Schema, model: str, synthesizer: Any, public: PublicRows | None) -> dict[str, str]:
     """What all sites must agree on, as digests."""
     around = surroundings()
     facts = {
         "epsilon or delta": dataclasses.asdict(budget),
         "schema": schema_to_dict(schema),
         "model": [model, dataclasses.asdict(synthesizer)],
+        "public rows": None if public is None else public.digest(),
         "version of synth": around["program"],
         "versions of libraries": [around["versions"], around["python"]],
     }

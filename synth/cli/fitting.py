@@ -176,7 +176,6 @@ def run_fit(
     quiet, as_json = (quiet, as_json) if leads() else (True, False)
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=said.epsilon) as progress:
         progress.phase("starting")
-        from synth.privacy.chain import read_ledger
         from synth.release import check_writable
         from synth.runner import checkpoint_of, fit_config
 
@@ -184,18 +183,23 @@ def run_fit(
             check_writable(target, force=force)
         book = Path(said.ledger) if said.ledger else target.with_name(target.name + ".ledger.jsonl")
         checkpoint = checkpoint_of(target) if said.noise_key is None or resume else None
-        earlier = sum(record["record"] == "run" for record in read_ledger(book))
-        if earlier and not resume:
-            say(
-                f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up",
-                quiet=quiet or as_json,
-            )
+        if not resume:
+            told_earlier(book, quiet=quiet or as_json)
         release = fit_config(said, book, progress, checkpoint=checkpoint, resume=resume)
         if leads():
             release.save(target, force=force)
     if checkpoint is not None and leads():
         checkpoint.unlink(missing_ok=True)
     return release, book
+
+
+def told_earlier(book: Path, *, quiet: bool) -> None:
+    """Say where a ledger holds other runs."""
+    from synth.privacy.chain import read_ledger
+
+    earlier = sum(record["record"] == "run" for record in read_ledger(book))
+    if earlier:
+        say(f"note: {book} already records {earlier} run(s); guarantees of releases of the same rows add up", quiet=quiet)
 
 
 def make_noise_key(path: Annotated[str, typer.Argument(help="The file to make; only you may read it.")]) -> None:

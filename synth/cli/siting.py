@@ -10,11 +10,16 @@ from typing import Annotated, Any
 import typer
 
 from synth.cli.console import Reporter, out, print_json, say
-from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, interruptible
+from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, interruptible, told_earlier
 from synth.config import parse_assignments
 from synth.errors import InputError
 
 PORT = 9092
+NO_RESUME = (
+    "a run of several sites does not go on, since answers that were on their way when it ended are kept nowhere: what it "
+    "charged stays charged; start all sites again without --resume, and every ledger adds the new run up"
+)
+Resume = Annotated[bool, typer.Option("--resume", hidden=True, help="Refused: see docs/techniques.md.")]
 TAKES = "a site takes marginal (the default), hybrid or independent"
 Certificate = Annotated[
     str | None, typer.Option("--certificate", help="PEM file for TLS: of the coordinator, or of who signed it (at a site).")
@@ -36,6 +41,7 @@ def coordinate(
     certificate: Certificate = None,
     key: Annotated[str | None, typer.Option("--key", help="PEM file of the certificate's key.")] = None,
     patience: Patience = 7200,
+    resume: Resume = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -47,6 +53,8 @@ def coordinate(
     from synth import flower
     from synth.release import atomic_path, check_writable, load
 
+    if resume:
+        raise InputError(NO_RESUME)
     if sites < 2:
         raise InputError(f"--sites takes at least 2, not {sites}; rows of one site are fitted with synth fit")
     target = Path(output)
@@ -74,6 +82,9 @@ def site(
     delta: Annotated[float | None, typer.Option("--delta", help="As for synth fit.")] = None,
     model: Annotated[str, typer.Option("--model", "-m", help=TAKES)] = "marginal",
     assignments: Annotated[list[str] | None, typer.Option("--set", help="Option of the model, key=value.")] = None,
+    public: Annotated[
+        str | None, typer.Option("--public", help="Rows that are no secret, the same file at all sites; as for synth fit.")
+    ] = None,
     ledger: Annotated[
         str | None, typer.Option("--ledger", help="Records every charge of this site's rows (default OUTPUT.ledger.jsonl).")
     ] = None,
@@ -82,6 +93,7 @@ def site(
     delimiter: Delimiter = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help="Of a text file (default utf-8).")] = None,
     quote: Quote = None,
+    resume: Resume = False,
     force: Force = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -98,17 +110,20 @@ def site(
     from synth.release import check_writable
     from synth.sites import fit_site
 
+    if resume:
+        raise InputError(NO_RESUME)
     started, target = time.monotonic(), Path(output)
     check_writable(target, force=force)
     declared, place = read_schema(schema), _place(coordinator)
     reading = ReadOptions(delimiter=delimiter, encoding=encoding or "utf-8", quote=quote)
     book = Path(ledger) if ledger else target.with_name(target.name + ".ledger.jsonl")
     encryption = _encryption(certificate, None, whole=False)
+    told_earlier(book, quiet=quiet or as_json)
     connect = partial(flower.site, place, encryption, _seconds(patience))
     with interruptible(), Reporter(quiet=quiet, as_json=as_json, epsilon=epsilon) as progress:
         release, same = fit_site(
             data, connect, schema=declared, epsilon=epsilon, delta=delta, model=model,
-            options=parse_assignments(assignments or []), ledger=book, reading=reading, progress=progress,
+            options=parse_assignments(assignments or []), public=public, ledger=book, reading=reading, progress=progress,
         )  # fmt: skip
         release.save(target, force=force)
     _differ(same, quiet=quiet or as_json)

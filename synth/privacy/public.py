@@ -146,7 +146,7 @@ def set_beside(frame: PrivateFrame, table: PrivateTable, codec: Codec, public: P
     digests = row_digests(every.rows(frame.whole), columns, schema.missing)
     sigma = sigma_for(frame.ledger, SHARED_SHARE)
     noisy = frame.noisy_shared_rows(np.unique(digests), columns, sigma=sigma)
-    return shared_note(noisy, sigma, digests, table.rows.estimate)
+    return shared_note(noisy, sigma * frame.spread, digests, table.rows.estimate)
 
 
 def row_digests(rows: Rows, columns: Sequence[Column], missing: tuple[str, ...]) -> npt.NDArray[np.uint64]:

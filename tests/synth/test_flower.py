@@ -8,12 +8,16 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from synth import flower
 from synth.errors import InputError, SiteError
+from synth.privacy.chain import read_ledger
 from synth.privacy.sites import gone
 from synth.progress import Silent
+from synth.release import load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -198,6 +202,35 @@ def test_three_sites_and_a_coordinator_end_with_one_file(tmp_path):
     assert [process.returncode for process in (whole, *parts)] == [0] * 4, ended
     files = {(tmp_path / name).read_bytes() for name in ("all.synth", "0.synth", "1.synth", "2.synth")}
     assert len(files) == 1
+
+
+@pytest.mark.slow
+def test_three_sites_train_a_network_together(tmp_path):
+    """``hybrid`` on 1,000 rows each: tables, then DP-SGD, whose gradients are a round each."""
+    pytest.importorskip("flwr")
+    rng = np.random.default_rng(0)
+    age = rng.integers(18, 91, 3000)
+    ill = np.where(rng.random(3000) < 1 / (1 + np.exp((55 - age) / 10)), "yes", "no")
+    rows = pd.DataFrame({"age": age, "ward": rng.choice(["x", "y"], 3000), "ill": ill})
+    told = SCHEMA.replace("300", "3000") + '[[columns]]\nname = "age"\nkind = "integer"\nbounds = [18, 90]\nnullable = false\n'
+    told += '[[columns]]\nname = "ill"\nkind = "category"\ncategories = ["no", "yes"]\nnullable = false\n'
+    (tmp_path / "schema.toml").write_text('target = "ill"\n' + told)
+    place = f"127.0.0.1:{free_port()}"
+    port = place.partition(":")[2]
+    parts = [synth(tmp_path, "coordinate", "--sites", "3", "-o", "all.synth", "--port", port, "-q", "--patience", "120")]
+    for rank in range(3):
+        rows.iloc[rank::3].to_csv(tmp_path / f"{rank}.csv", index=False)
+        said = ["site", f"{rank}.csv", "-s", "schema.toml", "-e", "3", "-m", "hybrid", "--set", "steps=5", "-q"]
+        parts.append(synth(tmp_path, *said, "--coordinator", place, "-o", f"{rank}.synth"))
+    ended = [process.communicate(timeout=600) for process in parts]
+    assert [process.returncode for process in parts] == [0] * 4, ended
+    assert len({(tmp_path / name).read_bytes() for name in ("all.synth", "0.synth", "1.synth", "2.synth")}) == 1
+    release = load(tmp_path / "all.synth")
+    assert [e["steps"] for e in release.receipt.events if e["type"] == "subsampled_gaussian"] == [5]
+    for rank in range(3):
+        charged = [r for r in read_ledger(tmp_path / f"{rank}.synth.ledger.jsonl") if r["record"] == "event"]
+        assert len(charged) == len(release.receipt.events)
+    assert set(release.sample(50, seed=0)["ill"]) == {"no", "yes"}
 
 
 @pytest.mark.slow

@@ -184,6 +184,27 @@ def test_a_schema_has_to_be_complete(tmp_path, lines, text):
         check_complete(read_schema(tmp_path / "s.toml"))
 
 
+def test_public_rows_beside_complete_the_schema_and_every_site_pays_for_the_comparison(room, wards):
+    bare = read_schema(wards / "schema.toml")
+    kinds = dataclasses.replace(bare, columns=tuple(dataclasses.replace(c, categories=None, bounds=None) for c in bare.columns))
+    public = pd.read_csv(wards / "whole.csv").sample(300, random_state=3).assign(age=40)
+    _, found = fitted(room, wards, schema=kinds, public=public, model="independent", epsilon=3.0)
+    assert all(same for _, same in found)
+    release = found[0][0]
+    assert release.schema["ward"].categories == ("x", "y", "z")
+    assert any("300 rows of a table that was named public" in limit for limit in release.receipt.limits)
+    for rank in range(3):
+        charged = [r.get("what") for r in records(wards, rank) if r["record"] == "event"]
+        assert charged.count("rows shared with the public table") == 1
+
+
+def test_public_rows_are_the_same_at_all_sites_and_seen_to_be_before_a_row_is_read(room, wards):
+    tables = [pd.read_csv(wards / "whole.csv").iloc[: 100 + (rank == 2)] for rank in range(3)]
+    _, found = fitted(room, wards, public=tables.__getitem__)
+    assert all(isinstance(error, SiteError) and "(public rows)" in str(error) for error in found)
+    assert not list(wards.glob("*.jsonl"))
+
+
 def test_types_that_differ_are_told(room, wards, monkeypatch):
     """Parquet at one site, text at the others."""
     from synth import sites

@@ -66,6 +66,21 @@ def test_a_site_and_its_coordinator(ward, alone, monkeypatch, capsys):
     assert (ward / "a.synth").read_bytes() == (ward / "b.synth").read_bytes()
 
 
+def test_a_run_does_not_go_on_and_an_earlier_one_is_told(ward, alone, capsys):
+    """A site that was killed is charged anew, and its ledger holds both runs."""
+    plain = [word for word in SITE if word != "-q"]
+    assert run([*plain, "-o", "a.synth"]) == 0
+    assert "already records" not in capsys.readouterr().err
+    assert run([*plain, "-o", "a.synth", "--resume", "-f"]) == 2
+    assert "does not go on" in capsys.readouterr().err
+    assert run(["coordinate", "--sites", "2", "--resume"]) == 2
+    assert "does not go on" in capsys.readouterr().err
+    book = (ward / "a.synth.ledger.jsonl").read_bytes()
+    assert run([*plain, "-o", "b.synth", "--ledger", "a.synth.ledger.jsonl"]) in (0, 1)  # the line is used up
+    assert "already records 1 run(s)" in " ".join(capsys.readouterr().err.split())
+    assert (ward / "a.synth.ledger.jsonl").read_bytes().startswith(book)
+
+
 def test_facts_for_machines(ward, alone, monkeypatch, capsys):
     assert run([*SITE, "--json", "--ledger", "book.jsonl"]) == 0
     facts = json.loads(capsys.readouterr().out)
