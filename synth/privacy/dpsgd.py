@@ -22,13 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from synth.errors import AccountingError, InputError, RefusedError
+from synth.privacy.chunks import chunk_rows, chunks
 from synth.privacy.clipping import FLAT, HEADROOM, Clipped, Clipping, ClipState, bounded, joint_norm
 from synth.privacy.journal import StepCount
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
 from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity, spread
 from synth.privacy.randomness import Entropy
 
-CHUNK = 2048  # rows at a time: small enough to stay in cache
 # the first two mix rows; dropout masks come from torch's global generator, which an attacker may know
 FORBIDDEN = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
 FloatArray = npt.NDArray[np.float64]
@@ -182,9 +182,7 @@ class NoisyGradient:
         weights = None if shares is None else torch.from_numpy(shares)
         norm, kind, weight = self._clip.norm, self._plan.clipping.kind, self._weight
         exact_sum, exact_score = np.zeros(self._size, dtype=np.float64), 0.0
-        for start in range(0, len(codes), CHUNK):
-            chunk = codes[start : start + CHUNK]
-            part = None if weights is None else weights[start : start + CHUNK]
+        for chunk, part in chunks(codes, weights, chunk_rows(self._plan.divisor)):
             more, score = self._sum(self._module, self._row_loss, chunk, norm, part, kind)
             exact_sum, exact_score = exact_sum + more, exact_score + score
         unit = weight * norm * (1 - HEADROOM)  # of the scores, beside the gradients

@@ -179,7 +179,7 @@ def _(patch):
     real, fakes = dpsgd.exact_closed_form_sum, 8
 
     def paired(module, loss, codes, c, weights=None, kind="flat"):
-        fake = np.zeros(sum(p.numel() for p in module.parameters()))
+        codes, fake = codes[weights > 0], np.zeros(sum(p.numel() for p in module.parameters()))  # without what fills the chunk
         fake[5 + 4] = -LOUD / 2  # weight from input 4 to output 0 of the probe, where the loud row of the check is
         total = np.zeros(len(fake))
         for i in range(max(len(codes), fakes)):
@@ -245,7 +245,7 @@ def _(patch):
     real = dpsgd.exact_closed_form_sum
 
     def unweighed(module, loss, codes, norm, weights=None, kind="flat"):
-        return real(module, loss, codes, norm, weights, kind)[0], real(module, loss, codes, norm, None, kind)[1]
+        return real(module, loss, codes, norm, weights, kind)[0], real(module, loss, codes, norm, weights.sign(), kind)[1]
 
     patch.setattr(dpsgd, "exact_closed_form_sum", unweighed)
 

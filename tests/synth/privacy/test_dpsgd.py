@@ -1,5 +1,7 @@
 """Per-row clipping, steps and their noise. C is the clipping norm; sums are compared before noise."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -9,13 +11,15 @@ from scipy.stats import chi2
 from torch import nn
 
 from synth.errors import AccountingError, InputError, RefusedError
+from synth.models.nets.autoregressive import Autoregressive
 from synth.privacy import dpsgd
-from synth.privacy.clipping import clip_factors
+from synth.privacy.clipping import Clipping, clip_factors
 from synth.privacy.dpsgd import NoisyGradient, SgdPlan, check_signal, exact_closed_form_sum, secret_normals
 from synth.privacy.layers import RowParameter
 from synth.privacy.mechanisms import grid_bits
 from synth.privacy.opacus_bridge import exact_hooks_sum
 from synth.privacy.randomness import os_entropy
+from synth.table import Domain
 
 SHAPES = st.fixed_dictionaries(
     {
@@ -249,7 +253,7 @@ def test_a_long_batch_is_summed_in_chunks(net, loss, keystream, monkeypatch):
     codes = np.random.default_rng(3).integers(0, 2, (11, 4)).astype(np.uint16)
     grads = []
     for chunk in (4, 8192):
-        monkeypatch.setattr("synth.privacy.dpsgd.CHUNK", chunk)
+        monkeypatch.setattr(dpsgd, "chunk_rows", lambda _, chunk=chunk: chunk)
         module = net()
         noisy(module, loss, lambda: codes, keystream(7), multiplier=1e-9).step()
         grads.append(torch.cat([p.grad.flatten() for p in module.parameters()]))
@@ -328,7 +332,7 @@ def test_weights_count_after_clipping_so_rows_that_share_a_weight_of_one_move_th
 
 
 def test_a_step_weighs_the_rows_of_every_chunk(net, loss, keystream, monkeypatch):
-    monkeypatch.setattr(dpsgd, "CHUNK", 2)
+    monkeypatch.setattr(dpsgd, "chunk_rows", lambda _: 2)
     seen = []
     rows, weights = np.array([[1, 2, 3, 0]] * 5, dtype=np.uint16), np.array([0.5, 0.25, 0.25, 1.0, 0.125])
     real = dpsgd.exact_closed_form_sum
@@ -336,4 +340,29 @@ def test_a_step_weighs_the_rows_of_every_chunk(net, loss, keystream, monkeypatch
         dpsgd, "exact_closed_form_sum", lambda m, f, c, n, w, *k: seen.extend(w.tolist()) or real(m, f, c, n, w, *k)
     )
     NoisyGradient(net(), lambda m, c, _: loss(m, c), plan(), 1.0, lambda: (rows, weights), keystream(3)).step()
-    assert seen == weights.tolist()
+    assert seen == [*weights.tolist(), 0.0]
+
+
+def test_weights_that_make_last_bits_decide_do_not_make_one_row_move_those_of_others():
+    """Two codes have equal, huge logits; which is larger is rounding, which BLAS does in another way for three rows."""
+    sizes = (40, 40)
+    model = Autoregressive(Domain(names=("a", "b"), sizes=sizes, target="b", in_order=sizes), torch.zeros(80))
+    rng, whole, worst = np.random.default_rng(0), model.skip.basis.double(), 0.0
+    for _ in range(25):
+        logits = torch.zeros(40, dtype=torch.float64)
+        logits[rng.choice(7, 2, replace=False)] = 10.0 ** rng.uniform(6, 12)
+        wanted = torch.zeros(80, 80, dtype=torch.float64)
+        wanted[:40, 40:] = torch.linalg.solve(model.bases[1].double(), logits)
+        with torch.no_grad():
+            model.skip.weight.copy_(torch.linalg.solve(whole, wanted).T)
+        sums = [released(model, rows) for rows in (2, 3, 4, 5)]
+        worst = max(worst, *(float(np.linalg.norm(b - a)) for a, b in itertools.pairwise(sums)))
+    assert worst <= 1.01
+
+
+def released(model, rows):
+    """The clipped sum of equal rows, next to no noise."""
+    codes = np.array([[0, 7]] * rows, dtype=np.uint16)
+    quiet = SgdPlan(steps=1, sample_rate=1.0, divisor=1.0, clipping=Clipping(count_weight=0.0))
+    NoisyGradient(model, lambda m, c, _: m(c), quiet, 1e-9, lambda: (codes, None), os_entropy).step()
+    return torch.cat([p.grad.flatten() for p in model.parameters()]).numpy()
