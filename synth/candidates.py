@@ -23,7 +23,8 @@ from synth.table import Domain
 
 IntArray = npt.NDArray[np.int64]
 
-SUITED = ("hybrid", "marginal", "dpvae", "dpgan", "independent")  # all they charge are counts and DP-SGD
+# All they charge are counts and DP-SGD, whose curves are alike. Laplace noise would spend more at a try's second point.
+SUITED = ("hybrid", "marginal", "dpvae", "dpgan", "independent")
 RUNS_EACH = 3.0  # tries per candidate, on average
 MOST_CANDIDATES = 50
 GROUPS = 8  # of a column, in the tables that tries are judged by
@@ -143,9 +144,11 @@ def tuner_of(texts: Sequence[str], runs: float | None = None, protect_groups: Se
         InputError: A candidate that cannot be tried, or an impossible number.
     """
     found = parse_candidates(texts, protect_groups)
-    unsuited = next((c.model for c in found if c.model not in SUITED), None)
+    unsuited = next((c for c in found if c.model not in SUITED or c.options.get("mechanism") == "laplace"), None)
     if unsuited is not None:
-        raise InputError(f"{unsuited!r} cannot be tried on private rows; choose from {', '.join(SUITED)}")
+        raise InputError(
+            f"{unsuited.label!r} cannot be tried on private rows; choose from {', '.join(SUITED)}, with Gaussian noise"
+        )
     mean = RUNS_EACH * len(found) if runs is None else runs
     if not 2 <= mean <= 1000:
         raise InputError(f"the average number of tries lies between 2 and 1000, not {mean:g}")

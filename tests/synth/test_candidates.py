@@ -36,6 +36,8 @@ def test_what_cannot_be_tried_is_refused(texts, match):
 def test_models_that_choose_by_answers_and_impossible_numbers_are_refused():
     with pytest.raises(InputError, match="'mst' cannot be tried"):
         tuner_of(["marginal", "mst"])
+    with pytest.raises(InputError, match=r"mechanism=laplace' cannot be tried .* with Gaussian noise"):
+        tuner_of(["marginal", "independent.mechanism=laplace"])  # each such try would fail, and nobody could tell
     for runs in (1.0, 5000.0, float("nan")):
         with pytest.raises(InputError, match="average number"):
             tuner_of(["marginal", "hybrid"], runs)

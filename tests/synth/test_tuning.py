@@ -114,14 +114,16 @@ def test_persons_can_be_tuned_for():
 
 def test_an_interruption_stays_charged(tmp_path, monkeypatch):
     from synth.models.independent import Independent
+    from synth.models.marginal import Marginal
 
     def stop(self, data, run):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Independent, "fit", stop)
+    monkeypatch.setattr(Marginal, "fit", stop)
     book = tmp_path / "l.jsonl"
     with pytest.raises(KeyboardInterrupt):
-        tune(table(), epsilon=1.0, candidates=["independent", "independent.mechanism=laplace"], schema=SCHEMA, ledger=book)
+        tune(table(), epsilon=1.0, candidates=["independent", "marginal"], schema=SCHEMA, ledger=book)
     records = read_ledger(book)
     assert [r["type"] for r in records if r["record"] == "event"][-1] == "repeated_selection"
     assert (records[-1]["outcome"], records[-1]["time"]) == ("interrupted", "not told")
