@@ -36,7 +36,7 @@ from synth.encoding.reshape import custom_tests
 from synth.entity import learnt_schema
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.known import known_cells, known_codes
-from synth.models.base import Fitted, Synthesizer
+from synth.models.base import Draw, Fitted, sampler_of
 from synth.parallel import in_order
 from synth.person_rows import no_persons, person_blocks
 from synth.receipt import Receipt
@@ -151,9 +151,9 @@ class Release:
     def row_blocks(self, blocks: Iterable[Share], root: np.random.SeedSequence, workers: int) -> Iterator[pd.DataFrame]:
         """Rows of some of the shares that ``block_sizes`` gives; values made anew start at the first row."""
         fresh, none = self._fresh(root), Regeneration(self.codec.schema.only_modelled(), root)
-        model = make_synthesizer(self.model, self.options)
+        sample = self._sampler()
         tasks = (
-            partial(lambda b, k: self._decoded(*self._drawn(model, root, b), none, k), block, keep) for block, keep in blocks
+            partial(lambda b, k: self._decoded(*self._drawn(sample, root, b), none, k), block, keep) for block, keep in blocks
         )
         for rows in in_order(tasks, workers):
             yield self.codec.with_fresh(rows, fresh.take(len(rows)))
@@ -171,12 +171,18 @@ class Release:
 
     def code_blocks(self, root: np.random.SeedSequence) -> Iterator[Drawn]:
         """Endless blocks of drawn codes, each with its random stream."""
-        return map(partial(self._drawn, make_synthesizer(self.model, self.options), root), itertools.count())
+        return map(partial(self._drawn, self._sampler(), root), itertools.count())
 
-    def _drawn(self, model: Synthesizer, root: np.random.SeedSequence, block: int) -> Drawn:
+    def _sampler(self) -> Draw:
+        try:
+            return sampler_of(make_synthesizer(self.model, self.options), self.fitted, self.codec.domain)
+        except FAULTS as error:
+            raise _misfit(error) from error
+
+    def _drawn(self, sample: Draw, root: np.random.SeedSequence, block: int) -> Drawn:
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(root.entropy, spawn_key=(block,))))
         try:
-            return model.sample(self.fitted, self.codec.domain, rows_of(block), rng).codes, rng
+            return sample(rows_of(block), rng).codes, rng
         except FAULTS as error:
             raise _misfit(error) from error
 

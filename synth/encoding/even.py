@@ -38,3 +38,12 @@ def even_draws(labels: npt.NDArray[np.integer], rng: np.random.Generator) -> npt
     out = np.empty(len(order))
     out[order] = (np.arange(len(order)) - first[run] + rng.random(len(order))) / counts[run]
     return out
+
+
+def systematic(masses: npt.NDArray[np.float64], rows: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Systematic resampling: positions in order, each as often as its mass says, up to rounding; shape (rows,)."""
+    edges = np.cumsum(masses)
+    edges = np.floor(edges * (rows / edges[-1]) + rng.random()).astype(np.int64)
+    edges[-1] = rows  # what rounding may lose or add at the end
+    times = np.diff(np.minimum(edges, rows), prepend=0)
+    return np.repeat(np.arange(len(masses)), times)

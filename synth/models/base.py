@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +58,9 @@ def require_within(options: Any, limits: dict[str, tuple[float, float]]) -> None
             raise InputError(f"option {name!r} must lie between {low:g} and {high:g}, not {value}")
 
 
+Draw = Callable[[int, np.random.Generator], EncodedTable]
+
+
 class Synthesizer(Protocol):
     """The contract. Fields of the dataclass are the options."""
 
@@ -68,3 +73,9 @@ class Synthesizer(Protocol):
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw ``n_rows`` rows of ``domain``; a function of ``fitted`` and ``rng`` alone."""
+
+
+def sampler_of(model: Synthesizer, fitted: Fitted, domain: Domain) -> Draw:
+    """``sample`` for many blocks of rows: what does not depend on the block is done once where the model has a ``sampler``."""
+    prepare: Callable[[Fitted, Domain], Draw] | None = getattr(model, "sampler", None)
+    return partial(model.sample, fitted, domain) if prepare is None else prepare(fitted, domain)

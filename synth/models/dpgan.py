@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from synth.errors import InputError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.measured.evidence import Evidence, Table
-from synth.models.measured.stage import Draw, Learnt, coarse_domain, finish, finished_rows, independent_rows, measure
+from synth.models.measured.finished import coarse_domain, finished_rows, independent_rows
+from synth.models.measured.stage import Draw, Learnt, finish, measure
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, trains
 from synth.models.nets.adversarial import Critic, Game, Generator, Sight
 from synth.models.nets.autoregressive import even_uniforms

@@ -19,16 +19,8 @@ from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
 from synth.models.measured.clipped import clipping_note
-from synth.models.measured.stage import (
-    Draw,
-    Learnt,
-    coarse_domain,
-    conditioned_rows,
-    finish,
-    finished_rows,
-    independent_rows,
-    measure,
-)
+from synth.models.measured.finished import coarse_domain, conditioned_rows, finished_rows, independent_rows
+from synth.models.measured.stage import Draw, Learnt, finish, measure
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import even_uniforms, smooth_bases
 from synth.models.nets.tabular import CALIBRATION_DRAWS, fold_codes, torch_generator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +13,13 @@ import torch
 from torch import Tensor
 
 from synth.errors import ArtifactError, InputError, RefusedError
-from synth.models.base import Fitted, Run, require_within
+from synth.models.base import Draw, Fitted, Run, require_within
 from synth.models.given import Given, Weighted
 from synth.models.measured.clipped import clipping_note
+from synth.models.measured.finished import Sampler, coarse_domain, conditioned_rows, independent_rows
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
 from synth.models.measured.settling import ROWS, Steps, settle_weights
-from synth.models.measured.stage import (
-    Learnt,
-    coarse_domain,
-    conditioned_rows,
-    finish,
-    finished_rows,
-    independent_rows,
-    measure,
-)
+from synth.models.measured.stage import Learnt, finish, measure
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
 from synth.models.nets.quick import QuickDraw
@@ -190,10 +184,14 @@ class Hybrid:
 
     def sample(self, fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
         """Draw the columns in turn; rake."""
+        return self.sampler(fitted, domain)(n_rows, rng)
+
+    def sampler(self, fitted: Fitted, domain: Domain) -> Draw:
+        """The same, prepared for many blocks."""
         if "groups" not in fitted.tensors:
-            return independent_rows(fitted, domain, n_rows, rng)
+            return partial(independent_rows, fitted, domain)
         quick, columns = QuickDraw(self._restored(fitted, domain)), len(domain.sizes)
-        return finished_rows(fitted, domain, lambda rows, r: quick.rows(even_uniforms(rows, columns, r)), n_rows, rng)
+        return Sampler(fitted, domain, lambda rows, rng: quick.rows(even_uniforms(rows, columns, rng)), quick.many)
 
     def sample_where(
         self, fitted: Fitted, domain: Domain, given: Sequence[Given], n_rows: int, rng: np.random.Generator

@@ -11,16 +11,10 @@ from torch import Tensor
 
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import Given, Weighted
+from synth.models.measured.finished import coarse_domain, conditioned_rows, finished_rows, independent_rows
 from synth.models.measured.mixture import Mixture
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
-from synth.models.measured.stage import (
-    coarse_domain,
-    conditioned_rows,
-    finish,
-    finished_rows,
-    independent_rows,
-    measure,
-)
+from synth.models.measured.stage import finish, measure
 from synth.models.nets.autoregressive import even_uniforms
 from synth.models.nets.tabular import torch_generator
 from synth.models.one_way import independent_where

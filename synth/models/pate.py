@@ -16,16 +16,9 @@ from torch import Tensor
 from synth.models.base import Fitted, Run, require_within
 from synth.models.given import FREE, Given, Weighted
 from synth.models.measured.committee import plan_committee, vote_classes
+from synth.models.measured.finished import coarse_domain, conditioned_rows, finished_rows, independent_rows
 from synth.models.measured.mixture import Mixture
-from synth.models.measured.stage import (
-    Learnt,
-    coarse_domain,
-    conditioned_rows,
-    finish,
-    finished_rows,
-    independent_rows,
-    measure,
-)
+from synth.models.measured.stage import Learnt, finish, measure
 from synth.models.nets.autoregressive import even_uniforms
 from synth.models.nets.tabular import draw, draw_given, torch_generator
 from synth.models.one_way import independent_where

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,14 @@ from torch import Tensor
 
 from synth.models.measured.evidence import Evidence
 from synth.models.measured.interactions import Products
+from synth.privacy.tally import fused
 from synth.table import Domain
 
 SLACK = 0.4  # scale of R; 1 would be the noise's own variance
 FINITE = 300.0  # added to R, over the drawn rows: keeps multipliers from fitting those where noise is small
 CLOSE = 10.0  # the same where single columns are levelled
 FITTINGS, MOST_CHANGE = 4, 1.5  # rounds over all columns where rows are proportioned, and the largest factor in one
+TOGETHER = 1 << 14  # cells of the columns that are proportioned at a time
 ROUNDS = 30  # of L-BFGS
 SURPRISE = 4.0  # standard deviations beyond which a product counts as an interaction
 CHECKED = 16_384  # drawn rows that products are compared with
@@ -84,6 +87,10 @@ class Features:
                 if column >= 0:
                     out[t].add_(by_column[column], alpha=stride)
         return out
+
+    def signs_of(self, k: int, j: int, domain: Domain) -> npt.NDArray[np.float32]:
+        """Signs of a column's codes in a product, shape (size,)."""
+        return self.product_signs[k, domain.offsets[j] : domain.offsets[j] + domain.sizes[j]].astype(np.float32)
 
     def values(self, codes: Tensor, domain: Domain) -> Tensor:
         """Products of rows, shape (rows, products), float32."""
@@ -189,23 +196,43 @@ def level(codes: Tensor, features: Features, multipliers: Tensor, evidence: Evid
     return out
 
 
-def proportioned(codes: npt.NDArray[np.int64], weights: FloatArray, one_way: Sequence[FloatArray]) -> FloatArray:
+def proportioned(codes: npt.NDArray[np.integer[Any]], weights: FloatArray, one_way: Sequence[FloatArray]) -> FloatArray:
     """Weights moved until weighted rows agree with the tables of one column: iterative proportional fitting. Post-processing.
 
-    Multipliers were fitted on other rows than those that are weighed now, and either have their share of chance.
+    Multipliers were fitted on other rows than those that are weighed now, and either have their share of chance. Columns are
+    taken several at a time: their joint weights are a small table, on which the factors of each are found.
 
     Args:
         codes: Drawn rows, shape (rows, columns).
         weights: Of them, summing to 1.
         one_way: Distribution of every column.
     """
-    columns = np.ascontiguousarray(codes.T)
+    sizes = [len(wanted) for wanted in one_way]
+    groups = _taken_together(sizes)
+    cells = [fused([codes[:, j] for j in group], [sizes[j] for j in group]).astype(np.int64) for group in groups]
     for _ in range(FITTINGS):
-        for mine, wanted in zip(columns, one_way, strict=True):
-            found = np.bincount(mine, weights, len(wanted))
-            weights = weights * np.clip(wanted / np.maximum(found, 1e-12), 1 / MOST_CHANGE, MOST_CHANGE)[mine]
+        for group, mine in zip(groups, cells, strict=True):
+            shape = [sizes[j] for j in group]
+            joint = np.bincount(mine, weights, math.prod(shape)).reshape(shape)
+            factors = np.ones(shape)
+            for axis, j in enumerate(group):
+                found = joint.sum(tuple(other for other in range(len(group)) if other != axis))
+                change = np.clip(one_way[j] / np.maximum(found, 1e-12), 1 / MOST_CHANGE, MOST_CHANGE)
+                change = change.reshape([-1 if other == axis else 1 for other in range(len(group))])
+                joint, factors = joint * change, factors * change
+            weights = weights * factors.ravel()[mine]
         weights = weights / weights.sum()
     return weights
+
+
+def _taken_together(sizes: Sequence[int]) -> list[tuple[int, ...]]:
+    groups: list[tuple[int, ...]] = []
+    for j, size in enumerate(sizes):
+        if groups and math.prod(sizes[k] for k in groups[-1]) * size <= TOGETHER:
+            groups[-1] = (*groups[-1], j)
+        else:
+            groups.append((j,))
+    return groups
 
 
 def _solve(base: Tensor, index: Tensor, values: Tensor, goal: Tensor, ridge: Tensor, scale: Tensor) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,36 +12,25 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from synth.encoding.even import even_draws
-from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
-from synth.models.given import Given, Weighted, grouped, with_known
-from synth.models.measured.balance import chosen_rows
 from synth.models.measured.denoise import denoise, pooled
 from synth.models.measured.evidence import Evidence, Table, as_tables
 from synth.models.measured.groups import Groups, settle
 from synth.models.measured.interactions import Products, measure_products
-from synth.models.measured.many import QuickScore, resampled, weights_of
 from synth.models.measured.mixture import Mixture, MixturePlan, fit_mixture
 from synth.models.measured.protect import NONE, Protection, joined, lifted, margins, measure_groups, own_groups
-from synth.models.measured.rake import POOL, Features, effective, fit_multipliers, level, pool_size, proportioned, striking
+from synth.models.measured.rake import POOL, effective, fit_multipliers, level, pool_size, striking
 from synth.models.measured.workload import PLANNED_SHARE, Workload, choose_workload
-from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack, unpack
+from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack
 from synth.privacy.shares import measurement_mu
 from synth.privacy.vault import PrivateTable
-from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 Draw = Callable[[int, np.random.Generator], Tensor]
-DrawWhere = Callable[[int, Sequence[Given], np.random.Generator], tuple[Tensor, Tensor]]
 
 INDEPENDENT = "the budget does not carry tables of two columns: columns are independent"
 TARGET_ONLY = "the budget carries tables of two columns only with the target among them"
 PRODUCT_SHARE, REFINE_SHARE = 0.03, 0.02
-MAX_WIDTH = 23_170  # codes of all columns where there is a net: the square is what a file of 2 GiB can hold
-LEAST = 1e-12  # share of a code that was never seen, inside its group
-MANY = 1 << 16  # rows at a time from which on chance adds little, so that they are drawn with less care, and faster
-MAX_DRAWS = 16  # rows drawn per row wanted; ours draw 4 at most
 FEW_COLUMNS = 30  # up to which drawing twice as many rows as are needed otherwise is cheap
 LEAST_EFFECTIVE = 0.6  # sample size by weight, as a share of the rows, below which more rows are drawn
 LEAST_FIRST = 0.05  # for one-way tables, however much was asked for tables of pairs
@@ -210,96 +199,3 @@ def finish(
         **features.to_arrays(),
     }
     return tensors, {"draws_per_row": draws, "notes": list(learnt.notes), "in_order": list(domain.in_order)}
-
-
-def coarse_domain(fitted: Fitted, domain: Domain) -> Domain:
-    """The domain that rows are drawn on.
-
-    Raises:
-        ArtifactError: A changed file asks for a net, or for draws, beyond what any model of ours has.
-    """
-    sizes = tuple(int(g.max()) + 1 for g in np.split(fitted.tensors["groups"], domain.offsets[1:]))
-    draws = fitted.facts["draws_per_row"]
-    wide = sum(sizes) > MAX_WIDTH and any(name.startswith("net_") for name in fitted.tensors)
-    if wide or isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
-        raise ArtifactError("the model asks for more memory than any of ours; copy it again, or fit again")
-    return Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=tuple(fitted.facts["in_order"]))
-
-
-def independent_rows(fitted: Fitted, domain: Domain, n_rows: int, rng: np.random.Generator) -> EncodedTable:
-    """Rows of independent columns."""
-    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
-    for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
-        codes[:, j] = rng.choice(len(shares), size=n_rows, p=shares / shares.sum())
-    return EncodedTable(domain, codes)
-
-
-def finished_rows(fitted: Fitted, domain: Domain, draw: Draw, n_rows: int, rng: np.random.Generator) -> EncodedTable:
-    """Draw more rows than needed, resample them by their weights, and draw codes inside the groups.
-
-    Args:
-        fitted: With the tensors of ``finish``.
-        domain: Of the codes.
-        draw: As in ``finish``.
-        n_rows: Rows wanted.
-        rng: The only source of chance.
-    """
-    coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
-    features = Features.from_arrays(fitted.tensors, len(multipliers))
-    draws, many = int(fitted.facts["draws_per_row"]), n_rows > MANY
-    drawn = draw(n_rows * (min(draws, max(draws // 2, 2)) if many else draws), rng)
-    rows = drawn.numpy()
-    score = QuickScore(features, multipliers, coarse).of(drawn) if many else features.score(drawn, multipliers, coarse).numpy()
-    weights = proportioned(rows, weights_of(score), unpack(fitted.tensors["coarse"], coarse))
-    taken = rows[resampled(weights, n_rows, rng) if many else chosen_rows(rows, weights, n_rows, coarse, rng)]
-    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
-    maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
-    for j, shares in enumerate(unpack(fitted.tensors["one_way"], domain)):
-        codes[:, j] = within_groups(taken[:, j], maps[j], shares, rng)
-    return EncodedTable(domain, codes)
-
-
-def conditioned_rows(
-    fitted: Fitted, domain: Domain, draw: DrawWhere, given: Sequence[Given], n_rows: int, rng: np.random.Generator
-) -> Weighted:
-    """Draw rows under conditions, weigh them as raking does, and draw codes inside the groups.
-
-    Args:
-        fitted: With the tensors of ``finish``.
-        domain: Of the codes.
-        draw: Rows on the groups, shape (rows, columns), and the logarithms of their weights, under conditions on groups.
-        given: Conditions on codes.
-        n_rows: Rows wanted.
-        rng: The only source of chance.
-    """
-    coarse, multipliers = coarse_domain(fitted, domain), torch.from_numpy(fitted.tensors["multipliers"])
-    features = Features.from_arrays(fitted.tensors, len(multipliers))
-    maps = np.split(fitted.tensors["groups"], domain.offsets[1:])
-    shares = [np.maximum(p, LEAST) for p in unpack(fitted.tensors["one_way"], domain)]
-    drawn, mass = draw(n_rows, grouped(given, maps, shares), rng)
-    scores = features.score(drawn, multipliers, coarse) + mass
-    codes = np.empty((n_rows, len(domain.sizes)), dtype=np.int32)
-    for j, one in enumerate(given):
-        codes[:, j] = within_groups(drawn[:, j].numpy(), maps[j], shares[j], rng, one.likelihood)
-    return Weighted(with_known(codes, given), scores.double().numpy())
-
-
-def within_groups(
-    merged: npt.NDArray[np.int64],
-    groups: npt.NDArray[np.int32],
-    shares: FloatArray,
-    rng: np.random.Generator,
-    likelihood: FloatArray | None = None,
-) -> npt.NDArray[np.integer]:
-    """Codes of merged codes, by the one-way table (times a likelihood of codes) inside each group; shape (n,) to (n,)."""
-    order = np.argsort(groups, kind="stable")
-    if groups.max() + 1 == len(groups):
-        return order[merged]
-    likely = np.maximum(shares, LEAST)
-    if likelihood is not None:
-        likely = likely * likelihood
-    rising = np.append(0.0, np.cumsum(likely[order]))
-    first = np.searchsorted(groups[order], np.arange(groups.max() + 2))
-    low, high = rising[first[merged]], rising[first[merged + 1]]
-    place = np.searchsorted(rising, low + even_draws(merged, rng) * (high - low), side="right") - 1
-    return np.asarray(order[np.clip(place, first[merged], first[merged + 1] - 1)])

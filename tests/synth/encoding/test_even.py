@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.encoding.even import SMALLEST, even_draws, octaves
+from synth.encoding.even import SMALLEST, even_draws, octaves, systematic
 
 
 @given(st.integers(0, 999), st.integers(0, SMALLEST), st.integers(1, 6))
@@ -41,3 +41,13 @@ def test_numbers_of_two_columns_have_nothing_to_do_with_each_other():
     label = np.zeros(4096, dtype=int)
     first, second = even_draws(label, rng), even_draws(label, rng)
     assert abs(np.corrcoef(first, second)[0, 1]) < 5.4 / np.sqrt(4096)  # false alarm 1e-7
+
+
+@given(st.integers(0, 999), st.integers(1, 50), st.integers(0, 200))
+def test_positions_come_in_order_as_often_as_their_masses_say(seed, cells, rows):
+    rng = np.random.default_rng(seed)
+    masses = rng.exponential(3.0, cells)
+    found = systematic(masses, rows, rng)
+    assert len(found) == rows
+    assert (np.diff(found) >= 0).all()
+    assert np.abs(np.bincount(found, minlength=cells) - rows * masses / masses.sum()).max() < 1 + 1e-9

@@ -122,7 +122,9 @@ def test_only_products_that_the_rows_do_not_explain_are_striking():
     assert (kept.means.tolist(), kept.sd.tolist()) == ([0.3], [0.01])
 
 
-def test_proportioned_rows_agree_with_single_columns():
+@pytest.mark.parametrize("together", [1, 1 << 14])
+def test_proportioned_rows_agree_with_single_columns(together, monkeypatch):
+    monkeypatch.setattr("synth.models.measured.rake.TOGETHER", together)
     rng = np.random.default_rng(0)
     codes = np.column_stack([rng.choice(3, 5000, p=[0.5, 0.3, 0.2]), rng.integers(2, size=5000)])
     codes[:, 1] |= codes[:, 0] == 2

@@ -1,25 +1,15 @@
-"""The measured part: budget, codes inside groups, finished rows."""
+"""The measured part: budget, and rows finished with it."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from synth.errors import ArtifactError
 from synth.models.base import Fitted, Run
 from synth.models.measured import stage
+from synth.models.measured.finished import coarse_domain, finished_rows, independent_rows
 from synth.models.measured.mixture import MixturePlan
-from synth.models.measured.stage import (
-    Learnt,
-    coarse_domain,
-    finish,
-    finished_rows,
-    independent_rows,
-    measure,
-    one_way_share,
-    within_groups,
-)
+from synth.models.measured.stage import Learnt, finish, measure, one_way_share
 from synth.models.nets.autoregressive import even_uniforms
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ledger import Ledger
@@ -64,45 +54,11 @@ def test_the_one_way_share_stays_within_bounds_and_falls_with_the_signal(rows, e
     assert 0.1 <= share(10 * rows) <= share(rows) <= 0.5
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(0, 99))
-def test_codes_stay_inside_their_group(raw, seed):
-    groups = np.unique(raw, return_inverse=True)[1].astype(np.int32)
-    rng = np.random.default_rng(seed)
-    shares = rng.dirichlet(np.full(len(groups), 0.3))
-    shares[rng.integers(len(shares))] = 0.0
-    merged = rng.integers(0, groups.max() + 1, 200)
-    codes = within_groups(merged, groups, shares, rng)
-    assert groups[codes].tolist() == merged.tolist()
-    assert within_groups(merged[:0], groups, shares, rng).shape == (0,)
-
-
-def test_an_empty_group_still_yields_its_codes():
-    codes = within_groups(
-        np.ones(100, dtype=int), np.array([0, 1, 1], dtype=np.int32), np.array([1.0, 0, 0]), np.random.default_rng(0)
-    )
-    assert set(codes) == {1, 2}
-
-
-@pytest.mark.statistical
-def test_codes_inside_a_group_follow_the_one_way_table():
-    """100,000 codes of a group of shares 0.1, 0.3, 0 and 0.2: within 0.008 (five standard errors)."""
-    groups, shares = np.array([1, 0, 1, 0, 1, 1], dtype=np.int32), np.array([0.1, 0.3, 0.3, 0.1, 0.0, 0.2])
-    codes = within_groups(np.ones(100_000, dtype=int), groups, shares, np.random.default_rng(0))
-    found = np.bincount(codes, minlength=6) / 100_000
-    assert found.tolist() == pytest.approx([1 / 6, 0, 1 / 2, 0, 0, 1 / 3], abs=0.008)
-    assert (codes != 4).sum() > 99_990
-
-
 @pytest.mark.parametrize("tables", [0.05, 0.35, 0.7])
 def test_one_way_tables_leave_room_for_training_but_are_always_asked(tables):
     data = private(n=50, epsilon=0.1)
     assert one_way_share(data) == 0.5
     assert one_way_share(data, tables) == pytest.approx({0.05: 0.5, 0.35: 0.3, 0.7: 0.05}[tables])
-
-
-def test_groups_of_one_code_are_renamed_only():
-    groups, shares = np.array([2, 0, 1], dtype=np.int32), np.full(3, 1 / 3)
-    assert within_groups(np.array([0, 1, 2]), groups, shares, np.random.default_rng(0)).tolist() == [1, 2, 0]
 
 
 @pytest.mark.parametrize("share", [None, 0.35])
