@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 
 from synth.atomic import atomic_path, check_writable
-from synth.blocks import BLOCK, Drawn, Share, block_sizes, rows_of
+from synth.blocks import BLOCK, Drawn, Share, block_sizes
 from synth.card import card_html
 from synth.conditional import Source, completed_rows, conditioned, joined
 from synth.conditions import Condition, balanced
 from synth.constrained import custom_names
+from synth.drawing import FAULTS, Drawing, misfit
 from synth.encoding.category import OTHER, CategoryCodec
 from synth.encoding.codec import Codec
 from synth.encoding.regenerate import Regeneration
@@ -36,7 +36,7 @@ from synth.encoding.reshape import custom_tests
 from synth.entity import learnt_schema
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.known import known_cells, known_codes
-from synth.models.base import Draw, Fitted, sampler_of
+from synth.models.base import Fitted
 from synth.parallel import in_order
 from synth.person_rows import no_persons, person_blocks
 from synth.receipt import Receipt
@@ -58,7 +58,6 @@ MAX_BYTES = 2 << 30
 MAX_JSON = 64 << 20  # of one member
 MAX_RATIO = 300  # unpacked over packed, beyond the size of one JSON member
 MAX_ROWS = 10**9  # default size of a sample
-FAULTS = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, RuntimeError, MemoryError)
 FRESH_STREAM = (2**32 - 1, 1)  # of values that are made anew; no block has that number
 
 
@@ -126,7 +125,8 @@ class Release:
             if self.persons is not None:
                 return no_persons(self.codec, self.persons)
             none = np.empty((0, len(self.codec.columns)), dtype=np.int32)
-            blocks = [self._decoded(none, np.random.default_rng(0), Regeneration(self.schema, np.random.SeedSequence(0)), 0)]
+            fresh = Regeneration(self.schema, np.random.SeedSequence(0)).take(0)
+            blocks = [self.codec.decode(none, np.random.default_rng(0), fresh)]
         rows = pd.concat(blocks, ignore_index=True)
         return rows.set_index(list(self.schema.index_columns)) if self.schema.index_columns else rows
 
@@ -150,11 +150,8 @@ class Release:
 
     def row_blocks(self, blocks: Iterable[Share], root: np.random.SeedSequence, workers: int) -> Iterator[pd.DataFrame]:
         """Rows of some of the shares that ``block_sizes`` gives; values made anew start at the first row."""
-        fresh, none = self._fresh(root), Regeneration(self.codec.schema.only_modelled(), root)
-        sample = self._sampler()
-        tasks = (
-            partial(lambda b, k: self._decoded(*self._drawn(sample, root, b), none, k), block, keep) for block, keep in blocks
-        )
+        fresh, drawing = self._fresh(root), self._drawing(root)
+        tasks = (partial(drawing.frame, block, keep) for block, keep in blocks)
         for rows in in_order(tasks, workers):
             yield self.codec.with_fresh(rows, fresh.take(len(rows)))
 
@@ -167,24 +164,14 @@ class Release:
                 self.code_blocks(root), self.codec, schema, seed, num_rows=num_rows, num_persons=num_persons
             )
         except FAULTS as error:
-            raise _misfit(error) from error
+            raise misfit(error) from error
 
     def code_blocks(self, root: np.random.SeedSequence) -> Iterator[Drawn]:
         """Endless blocks of drawn codes, each with its random stream."""
-        return map(partial(self._drawn, self._sampler(), root), itertools.count())
+        return map(self._drawing(root).drawn, itertools.count())
 
-    def _sampler(self) -> Draw:
-        try:
-            return sampler_of(make_synthesizer(self.model, self.options), self.fitted, self.codec.domain)
-        except FAULTS as error:
-            raise _misfit(error) from error
-
-    def _drawn(self, sample: Draw, root: np.random.SeedSequence, block: int) -> Drawn:
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(root.entropy, spawn_key=(block,))))
-        try:
-            return sample(rows_of(block), rng).codes, rng
-        except FAULTS as error:
-            raise _misfit(error) from error
+    def _drawing(self, root: np.random.SeedSequence) -> Drawing:
+        return Drawing.of(self.model, self.options, self.fitted, self.codec, root)
 
     def sample_from_conditions(self, conditions: Sequence[Condition], *, seed: int | None = None) -> pd.DataFrame:
         """Draw rows that meet conditions, ``num_rows`` of each, in turn.
@@ -214,7 +201,7 @@ class Release:
                 rows.attrs = block.attrs
                 yield rows
         except FAULTS as error:
-            raise _misfit(error) from error
+            raise misfit(error) from error
 
     def balanced(self, column: str, num_rows: int, where: Sequence[str] = ()) -> list[Condition]:
         """Conditions that give every class of a column the same number of rows.
@@ -241,7 +228,7 @@ class Release:
         try:
             rows = completed_rows(self._source(), codes, cells, custom_tests(self.schema), root)
         except FAULTS as error:
-            raise _misfit(error) from error
+            raise misfit(error) from error
         fresh = self._fresh(root).take(len(rows))
         return self.codec.with_fresh(rows, fresh | {n: known[n].to_numpy(object) for n in fresh if n in known})
 
@@ -263,12 +250,6 @@ class Release:
 
     def _fresh(self, root: np.random.SeedSequence) -> Regeneration:
         return Regeneration(self.schema, np.random.SeedSequence(root.entropy, spawn_key=FRESH_STREAM))
-
-    def _decoded(self, codes: npt.NDArray[np.int32], rng: np.random.Generator, fresh: Regeneration, keep: int) -> pd.DataFrame:
-        try:
-            return self.codec.decode(codes, rng, fresh.take(keep), keep)
-        except FAULTS as error:
-            raise _misfit(error) from error
 
     def save(self, path: str | Path, *, force: bool = True) -> Path:
         """Write ``model.synth`` in one step: the file is whole or not there.
@@ -314,11 +295,6 @@ def dataset_seeds(datasets: int, seed: int | None) -> list[int]:
     root = np.random.SeedSequence(seed)
     streams = (np.random.SeedSequence(root.entropy, spawn_key=(1, k)) for k in range(datasets))
     return [int(stream.generate_state(1, np.uint64)[0]) for stream in streams]
-
-
-def _misfit(error: Exception) -> ArtifactError:
-    what = f"the parts of this model do not fit together ({type(error).__name__})"
-    return ArtifactError(f"{what}; copy it again, or fit again")
 
 
 def _json(facts: Any) -> bytes:
