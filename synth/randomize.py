@@ -110,7 +110,7 @@ def record_of(plan: LocalPlan, schema: Schema) -> dict[str, Any]:
         "delta": 0.0,
         "protects": "what one row says: randomised rows of any two rows differ in probability by exp(epsilon) at most",
         "model": "local: whoever holds the randomised rows is not trusted, and no true cell leaves the source",
-        "noise": "exact, from operating-system entropy; chances are multiples of 2^-64",
+        "noise": "operating-system entropy; chances of labels are multiples of 2^-64, Laplace noise is right to 2^-180",
         "columns": [column_facts(c) for c in plan.columns],
         "left_out": [name for name in schema.names if name not in read],
         "warnings": plan.warnings(),

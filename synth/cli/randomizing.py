@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from synth.cli.console import Reporter, out, print_json, say
-from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, Sheet, Sql, interruptible
+from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, Sheet, Sql, interruptible, told_earlier
 from synth.config import parse_assignments
 from synth.errors import InputError
 
@@ -59,6 +59,7 @@ def randomize(
         raise InputError("cells are randomised with a pure epsilon; leave --delta out")
     target = Path(output)
     book = Path(ledger) if ledger is not None else target.with_name(target.name + ".ledger.jsonl")
+    told_earlier(book, quiet=quiet or as_json)
     with interruptible(), Reporter(quiet=quiet, as_json=as_json) as progress:
         record = run(
             data, target, schema=read_schema(schema), epsilon=epsilon, weights=_weights(weight or []), bins=bins, ledger=book,

@@ -61,6 +61,8 @@ def test_machines_are_told_in_json_and_people_are_warned(call, folder):
     assert code == 2
     assert "already exists" in err
     assert call(*ask, "--force", "--quiet")[0] == 0
+    code, _, err = call(*ask, "--force")
+    assert (code, "already records 2 run(s)" in " ".join(err.split())) == (0, True)
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,13 @@ def test_a_site_and_its_coordinator(ward, alone, monkeypatch, capsys):
     assert (ward / "a.synth").read_bytes() == (ward / "b.synth").read_bytes()
 
 
+def test_what_a_site_hands_in_is_not_kept_unless_it_is_a_model(ward, monkeypatch, capsys):
+    monkeypatch.setattr(flower, "coordinate", lambda *said: (b"anything", True))
+    assert run(["coordinate", "--sites", "2", "-o", "b.synth", "-q"]) == 2
+    assert "b.synth" not in {path.name for path in ward.iterdir()}
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
 def test_a_run_does_not_go_on_and_an_earlier_one_is_told(ward, alone, capsys):
     """A site that was killed is charged anew, and its ledger holds both runs."""
     plain = [word for word in SITE if word != "-q"]
