@@ -27,7 +27,6 @@ class Room:
         self.size, self.seed = size, secrets.randbits(63) if seed is None else seed
         self._said: dict[int, bytes] = {}
         self._told: list[list[bytes]] = []
-        self._came: set[int] = set()
         self._over, self._turn = False, threading.Condition()
 
     def answer(self, messages: list[bytes]) -> tuple[list[bytes], str]:
@@ -38,7 +37,6 @@ class Room:
     def exchange(self, rank: int, message: bytes) -> bytes:
         """Wait for the messages of all, and for the answer."""
         with self._turn:
-            self._came.add(rank)
             self._said[rank], turn = message, len(self._told)
             if len(self._said) == self.size:
                 told, kind = self.answer([self._said[r] for r in range(self.size)])
@@ -57,7 +55,7 @@ class Room:
                 found[rank] = task(lambda message: self.exchange(rank, message), rank)
             except BaseException as error:  # noqa: BLE001 - handed back; the others have to hear of it
                 found[rank] = error
-                if rank in self._came and not self._over:
+                if not self._over:
                     self.exchange(rank, gone())
 
         threads = [threading.Thread(target=work, args=(rank,)) for rank in range(self.size)]

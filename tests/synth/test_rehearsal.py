@@ -35,6 +35,8 @@ def test_two_frames_one_release(schema):
 def test_the_first_cause_is_told(schema):
     with pytest.raises(InputError, match="at least two"):
         rehearse([None], schema=schema, epsilon=1.0)
+    with pytest.raises(InputError, match="there is no table"):
+        rehearse([pd.DataFrame({"ward": ["x"]}), "nowhere.csv"], schema=schema, epsilon=1.0, model="independent")
     frames = [pd.DataFrame({"ward": ["x"]}), pd.DataFrame({"room": ["x"]})]
     with pytest.raises(InputError, match="lacks column 'ward'"):
         rehearse(frames, schema=schema, epsilon=1.0, model="independent")

@@ -165,7 +165,7 @@ def test_what_a_site_cannot_ask_is_refused_before_it_joins(room, wards):
     for changed, text in (({"model": "aim"}, "no site may know"), ({"epsilon": -1.0}, "epsilon must be")):
         here, found = fitted(room, wards, size=1, **changed)
         assert text in str(found[0])
-        assert here.kinds == []
+        assert here.kinds == ["gone"]
     with pytest.raises(InputError, match="there is no table"):
         fit_site(wards / "none.csv", None, schema=read_schema(wards / "schema.toml"), epsilon=1.0)
 
