@@ -69,24 +69,25 @@ def shape_of(plan: RidgePlan, domain: Domain) -> tuple[int, int]:
     return domain.width - classes + 1, classes
 
 
-def gradient_slack(rows: float, largest: float, columns: int, classes: int) -> float:
+def gradient_slack(counted: float, largest: float, columns: int, classes: int, *, rows: float | None = None) -> float:
     """What float64 may hide of the norm of a gradient, for weights of norm ``largest``; the ridge's part is in the factor 4.
 
     A logit is a sum of ``columns`` terms of a row of norm 1, so it is off by at most ``(columns + 2) u largest``; a
     probability by twice that and ``classes + 8`` units more; a sum of n rows, each of norm sqrt(2) at most, in blocks of K by
-    at most ``(K + n / K + 2) u sqrt(2) n``.
+    at most ``(K + n / K + 2) u sqrt(2) n``, or times what the rows count together, where that is less than n.
     """
+    blocks = (counted if rows is None else rows) / BLOCK
     row = 2 * (columns + 2) * largest + classes + 16
-    return _UNIT * rows * (row + math.sqrt(2) * (BLOCK + rows / BLOCK + 2)) + 4 * _UNIT * largest * rows
+    return _UNIT * counted * (row + math.sqrt(2) * (BLOCK + blocks + 2)) + 4 * _UNIT * largest * counted
 
 
-def largest_weights(rows: float, ridge: float, classes: int) -> float:
-    """Norm of any weights that are better than zeros, for which the objective is ``n log k``."""
-    return math.sqrt(2 * rows * math.log(classes) / ridge) if classes > 1 else 0.0
+def largest_weights(counted: float, ridge: float, classes: int) -> float:
+    """Norm of any weights that are better than zeros, for which the objective is ``n log k``, n being what all rows count."""
+    return math.sqrt(2 * counted * math.log(classes) / ridge) if classes > 1 else 0.0
 
 
-def check_ridge(plan: RidgePlan, domain: Domain, rows: RowCount, entropy: Entropy) -> None:
-    """Refuse, by public figures, what cannot be minimised or certified.
+def check_ridge(plan: RidgePlan, domain: Domain, rows: RowCount, entropy: Entropy, cap: int = 1) -> None:
+    """Refuse, by public figures, what cannot be minimised or certified; each unit has at most ``cap`` rows.
 
     Raises:
         AccountingError: No such target, one with a single code, or an impossible ridge.
@@ -99,7 +100,8 @@ def check_ridge(plan: RidgePlan, domain: Domain, rows: RowCount, entropy: Entrop
     if not sound or not 0 < plan.ridge < math.inf:
         raise AccountingError("a convex model needs a target with several codes, other columns, and a ridge above 0")
     most, classes = 2.0 * rows.highest, domain.sizes[plan.target]
-    slack = gradient_slack(most, largest_weights(most, plan.ridge, classes), len(domain.sizes), classes)
+    largest = largest_weights(most, plan.ridge, classes)
+    slack = gradient_slack(most, largest, len(domain.sizes), classes, rows=most * cap)
     if slack * (1 + most / 2 / plan.ridge) > TOLERANCE / 2:
         raise RefusedError("the table has too many rows for this model's minimum to be certified; use another model")
 
@@ -168,11 +170,12 @@ def exact_minimizer(codes: Codes, weights: Weights, scale: int, plan: RidgePlan)
     found = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", options=options).x
     if not objective(found)[0] <= objective(start)[0]:
         found = start
-    smoothness = codes.exact_rows / 2 + plan.ridge
+    exact_counted = float(codes.exact_rows if weights is None else weights.sum() / scale)
+    smoothness = exact_counted / 2 * (1 + 1e-9) + plan.ridge
     while True:
         gradient = objective(found)[1]
         norm = float(np.linalg.norm(gradient)) * (1 + 1e-6)
-        slack = gradient_slack(codes.exact_rows, float(np.linalg.norm(found)), columns, classes)
+        slack = gradient_slack(exact_counted, float(np.linalg.norm(found)), columns, classes, rows=codes.exact_rows)
         if norm + slack <= TOLERANCE:
             return np.asarray(found.reshape(shape), dtype=np.float64)
         found = found - gradient / smoothness

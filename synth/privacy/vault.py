@@ -219,7 +219,7 @@ class PrivateTable(Sealed):
 
     def noisy_minimizer(self, plan: RidgePlan, *, share: float) -> FloatArray:
         """Weights of a convex model with noise, shape ``shape_of(plan, domain)``, for ``share`` of the Gaussian budget."""
-        check_ridge(plan, self.domain, self.rows, self.__entropy)
+        check_ridge(plan, self.domain, self.rows, self.__entropy, self.__units.cap)
         event = ridge_event(plan, self.domain, sigma_for(self.ledger, share))
         draw = lambda: [noisy_weights(self.__codes, self.__units, plan, event, self.__entropy)]  # noqa: E731
         (weights,) = self.ledger.ask(event, draw=draw, about=self._about(plan))

@@ -114,6 +114,7 @@ def test_what_float64_may_hide_is_small_and_grows_with_the_rows():
     slack = gradient_slack(4000, float(np.linalg.norm(at)), 3, 3)
     assert np.linalg.norm((slow - fast).astype(float)) < slack < 1e-6
     assert gradient_slack(10**6, 100.0, 15, 2) > gradient_slack(10**5, 100.0, 15, 2)
+    assert gradient_slack(10**5, 100.0, 15, 2, rows=10**6) > gradient_slack(10**5, 100.0, 15, 2)
     assert largest_weights(100, 2.0, 1) == 0
 
 
@@ -182,6 +183,8 @@ def test_what_cannot_be_certified_is_refused_by_public_figures():
     check_ridge(RidgePlan(2, 30.0), DOMAIN, declared_rows(10**5), os_entropy)
     with pytest.raises(RefusedError, match="too many rows"):
         check_ridge(RidgePlan(2, 30.0), DOMAIN, declared_rows(10**8), os_entropy)
+    with pytest.raises(RefusedError, match="too many rows"):  # of few persons, each with many
+        check_ridge(RidgePlan(2, 30.0), DOMAIN, declared_rows(10**5), os_entropy, cap=10**6)
 
 
 def test_several_processes_are_refused():
