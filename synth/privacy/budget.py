@@ -103,3 +103,17 @@ def calibration_delta(delta: float, rows: RowCount, *, chosen: bool) -> float:
     """
     share = 1.0 if rows.public else (0.5 if chosen else 0.25)
     return (delta - NUMERICAL_SLACK) * share
+
+
+def room_for(rows: RowCount, rate: float, cap: int) -> int:
+    """Places that hold a sample of one site's rows, but for a chance below 1e-16. Public.
+
+    A site's units are at most the upper end of the rung and one gap of the ladder more (``Sites.committed``).
+
+    Args:
+        rows: Of all sites.
+        rate: Of sampling.
+        cap: Most rows of a unit.
+    """
+    expected = rate * (3 * rows.highest - 2 * rows.rung + 2)
+    return cap * math.ceil(expected + 9 * math.sqrt(expected) + 40)

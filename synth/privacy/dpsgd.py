@@ -114,8 +114,9 @@ class NoisyGradient:
         exact_batch: Callable[[], Batch],
         entropy: Entropy,
         count: StepCount | None = None,
+        room: int = 0,
     ) -> None:
-        """See ``PrivateTable.noisy_gradients``.
+        """See ``PrivateTable.noisy_gradients``; ``room`` is that of a sample where others see to the weights (``chunks``).
 
         Raises:
             AccountingError: Nothing to train.
@@ -130,7 +131,7 @@ class NoisyGradient:
         self._module, self._loss, self._plan = module, loss, plan
         self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
         self._count = count if count is not None else StepCount()
-        self._left = plan.steps - self._count.drawn
+        self._left, self._room = plan.steps - self._count.drawn, room
         self._size, self._weight = sum(p.numel() for p in self._parameters), plan.clipping.weight
         self._clip, self.norm, self.counted = ClipState(plan.clipping, plan.max_grad_norm), plan.max_grad_norm, 0.0
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
@@ -182,7 +183,7 @@ class NoisyGradient:
         weights = None if shares is None else torch.from_numpy(shares)
         norm, kind, weight = self._clip.norm, self._plan.clipping.kind, self._weight
         exact_sum, exact_score = np.zeros(self._size, dtype=np.float64), 0.0
-        for chunk, part in chunks(codes, weights, chunk_rows(self._plan.divisor)):
+        for chunk, part in chunks(codes, weights, chunk_rows(self._plan.divisor), self._room, self._entropy):
             more, score = self._sum(self._module, self._row_loss, chunk, norm, part, kind)
             exact_sum, exact_score = exact_sum + more, exact_score + score
         unit = weight * norm * (1 - HEADROOM)  # of the scores, beside the gradients

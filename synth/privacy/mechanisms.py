@@ -93,7 +93,7 @@ def noisy_size(exact_units: int, *, sigma: float, entropy: Entropy) -> int:
     exact_counts = np.array([exact_units], dtype=np.int64)
     if isinstance(entropy, Apart):
         own = _noisy(exact_counts, repr(sigma), entropy, lambda size: rounded_gaussian(size, sigma, entropy))
-        return int(entropy.committed(own, repr(sigma))[0])
+        return int(entropy.committed(own, sigma)[0])
     return int(noisy_counts(exact_counts, sigma=sigma, entropy=entropy)[0])
 
 

@@ -94,7 +94,7 @@ class Apart(Protocol):
     def pooled(self, noisy: IntArray, asked: str) -> IntArray:
         """Sum over all sites. Public."""
 
-    def committed(self, noisy: IntArray, asked: str) -> IntArray:
+    def committed(self, noisy: IntArray, sigma: float) -> IntArray:
         """The same, where no site can have chosen its part by looking at that of another. Public."""
 
     def shared(self, named: Sequence[tuple[Value, int]], asked: str) -> list[tuple[Value, int]]:

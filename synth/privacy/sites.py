@@ -33,6 +33,7 @@ IntArray = npt.NDArray[np.int64]
 Exchange = Callable[[bytes], bytes]  # a site's message to the answer it gets
 
 NONCE = 32  # bytes
+BELOW = 6.0  # standard deviations that counts of other sites may lie below 0; chance alone goes beyond once in a billion runs
 MOST_SITES = 1_000_000
 
 
@@ -81,13 +82,18 @@ class Sites:
         answer = self._ask("sum", f"{noisy.shape} {asked}", noisy.astype("<i8").tobytes())
         return _numbers(answer, noisy.shape)
 
-    def committed(self, noisy: IntArray, asked: str) -> IntArray:
+    def committed(self, noisy: IntArray, sigma: float) -> IntArray:
         """The same, where no site can have chosen its part by looking at that of another. Public.
 
+        Args:
+            noisy: This site's counts, with noise of ``sigma``. They leave the site.
+            sigma: As it is at all sites.
+
         Raises:
-            SiteError: As above, or what was shown does not match what was committed to.
+            SiteError: As above; what was shown does not match what was committed to; or others say that they have fewer than
+                none, so that a site would have more than all together, whose number steers what it draws.
         """
-        about = f"{noisy.shape} {asked}"
+        about = f"{noisy.shape} {sigma!r}"
         opening = os_entropy(NONCE) + noisy.astype("<i8").tobytes()
         own = commitment(self.rank, about, opening)
         promised = _texts(self._ask("commit", about, own.encode()))
@@ -102,7 +108,10 @@ class Sites:
             raise SiteError(GARBLED)
         if [commitment(rank, about, text) for rank, text in enumerate(opened)] != promised:
             raise SiteError("a site changed its row count after it had seen that of another; the run ends")
-        return np.asarray(sum(_numbers(text[NONCE:], noisy.shape) for text in opened), dtype=np.int64)
+        whole = np.asarray(sum(_numbers(text[NONCE:], noisy.shape) for text in opened), dtype=np.int64)
+        if (whole < noisy - BELOW * sigma * math.sqrt(self.size - 1)).any():
+            raise SiteError("the counts of the other sites cannot be; the run ends, and what was charged stays charged")
+        return whole
 
     def shared(self, named: Sequence[tuple[Value, int]], asked: str) -> list[tuple[Value, int]]:
         """Values that every site names, in order, with the sums of their noisy counts. Public.

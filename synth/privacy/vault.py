@@ -18,7 +18,7 @@ from synth.errors import AccountingError
 from synth.privacy import exact
 from synth.privacy.accounting import calibrate_noise
 from synth.privacy.ballot import Ballot, asked, check_ballot, noisy_votes, vote_event
-from synth.privacy.budget import RowCount
+from synth.privacy.budget import RowCount, room_for
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
 from synth.privacy.events import BURNT_TRAINING, Event, GaussianEvent, SelectionEvent
@@ -208,14 +208,14 @@ class PrivateTable(Sealed):
         check_signal(module, plan, event.noise_multiplier * self.spread, self.ledger.budget.epsilon)
         shapes = [tuple(p.shape) for p in module.parameters() if p.requires_grad]
         self.ledger.announce(event, about=self._about(plan, shapes))
-        steps = self.ledger.count_steps()
+        steps, room = self.ledger.count_steps(), room_for(self.rows, plan.sample_rate, self.__units.cap)
 
         def exact_batch() -> Batch:
             taken = poisson_sample(self.__units.exact_count(), plan.sample_rate, self.__entropy)
             rows, weights = self.__units.exact_batch(taken)
             return self.__codes.take(rows), weights
 
-        return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy, steps)
+        return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy, steps, room)
 
     def noisy_minimizer(self, plan: RidgePlan, *, share: float) -> FloatArray:
         """Weights of a convex model with noise, shape ``shape_of(plan, domain)``, for ``share`` of the Gaussian budget."""

@@ -6,6 +6,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from synth.errors import InputError, RefusedError
 from synth.privacy.budget import (
@@ -16,6 +17,7 @@ from synth.privacy.budget import (
     counted_rows,
     declared_rows,
     default_delta,
+    room_for,
 )
 
 
@@ -88,3 +90,14 @@ def test_so_many_rows_that_no_default_delta_is_left():
     """A site may be told any sum, also one for which the working delta would be below 0."""
     with pytest.raises(RefusedError, match="their number"):
         default_delta(counted_rows(2**62, 100.0))
+
+
+@pytest.mark.parametrize(("noisy", "sigma"), [(1, 9.0), (1000, 9.0), (10**6, 30.0)])
+@pytest.mark.parametrize("rate", [1e-3, 0.1, 1.0])
+def test_room_is_enough_for_all_units_that_a_site_can_have(noisy, sigma, rate):
+    """16 standard deviations of the common count more than it says; and with persons, all rows of each."""
+    rows = counted_rows(noisy, sigma)
+    room = room_for(rows, rate, 1)
+    assert room_for(rows, rate, 5) == 5 * room
+    assert binom.sf(room, noisy + int(16 * sigma), rate) < 1e-16
+    assert room_for(declared_rows(1000), 1.0, 1) >= 1000

@@ -1,11 +1,14 @@
 """Chunks: all rows, in order, in one public shape; what fills up the last one counts nothing."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
 from synth.privacy.chunks import LARGEST, STEP, chunk_rows, chunks
+from synth.privacy.randomness import os_entropy
 
 
 @pytest.mark.parametrize(
@@ -29,3 +32,51 @@ def test_every_row_is_there_once_with_its_weight(rows, size, weighed):
     assert bool((told[rows:] == codes[-1]).all())
     assert torch.equal(counted[:rows], torch.ones(rows).double() if weights is None else weights)
     assert not counted[rows:].any()
+
+
+class Apart:
+    """One of two sites, whose secret bytes are given, if they are."""
+
+    size = 2
+
+    def __init__(self, seed=None):
+        self.stream = None if seed is None else np.random.default_rng(seed)
+
+    def __call__(self, n_bytes):
+        return os_entropy(n_bytes) if self.stream is None else self.stream.bytes(n_bytes)
+
+    def pooled(self, noisy, asked):
+        return noisy
+
+    def committed(self, noisy, sigma):
+        return noisy
+
+    def shared(self, named, asked):
+        return list(named)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 7, 29])
+@pytest.mark.parametrize("room", [0, 30])
+def test_where_sites_add_up_a_row_more_leaves_all_others_where_they_are(rows, room):
+    """The same secret places for the rows that are in both; and a number of chunks that does not tell how many there are."""
+    codes = torch.arange(1, 2 * rows + 3).reshape(rows + 1, 2)
+    weights = torch.rand(rows + 1, dtype=torch.float64) + 0.1
+    less = list(chunks(codes[:rows], weights[:rows], 6, max(room, 30), Apart(4)))
+    more = list(chunks(codes, weights, 6, room, Apart(4)))
+    assert [c.shape for c, _ in less] == [c.shape for c, _ in more] == [(6, 2)] * 5 or room == 0
+    told, counted = torch.cat([c for c, _ in more]), torch.cat([w for _, w in more])
+    assert sorted(told[counted > 0].tolist()) == codes.tolist()
+    assert not told[counted == 0].any()
+    if room:
+        before, counted_before = torch.cat([c for c, _ in less]), torch.cat([w for _, w in less])
+        moved = (before != told).any(1) | (counted_before != counted)
+        assert told[moved].tolist() == codes[rows:].tolist()
+
+
+def test_places_are_evenly_drawn():
+    """Chi-square at 1e-7."""
+    found = np.zeros(8)
+    for _ in range(800):
+        (part,) = chunks(torch.tensor([[5], [6]]), None, 8, 8, Apart())
+        found += part[0][:, 0].numpy() == 5
+    assert ((found - 100) ** 2 / 100).sum() < chi2.ppf(1 - 1e-7, 7)

@@ -271,7 +271,7 @@ def content(message):
     return message.partition(b"\n")[2].decode()
 
 
-ABOUT = "(1,) 'x'"
+ABOUT = "(1,) 2.0"
 OTHERS = b"\0" * 32 + np.array([5], dtype="<i8").tobytes()
 PROMISED = commitment(1, ABOUT, OTHERS)
 
@@ -281,7 +281,7 @@ def own_first(heard):
 
 
 def counted(*told):
-    return Sites(Liar(*told), FACTS).committed(np.array([3]), "'x'")
+    return Sites(Liar(*told), FACTS).committed(np.array([3]), 2.0)
 
 
 def test_an_honest_count():
@@ -314,11 +314,24 @@ def test_nobody_chooses_a_count_after_seeing_another():
         counted(lambda heard: listed(*[content(heard[1])] * 2), lambda heard: listed(*[content(heard[2])] * 2))
 
 
+@pytest.mark.parametrize(("number", "possible"), [(0, True), (-11, True), (-13, False), (-(10**6), False)])
+def test_others_have_no_fewer_rows_than_none(number, possible):
+    """Within six standard deviations: a common number far below a site's own would steer its rates beyond what it has."""
+    others = OTHERS[:32] + np.array([number], dtype="<i8").tobytes()
+    told = lambda heard: listed(content(heard[1]), commitment(1, ABOUT, others))  # noqa: E731
+    asked = told, lambda heard: listed(content(heard[2]), others.hex())
+    if possible:
+        assert counted(*asked).tolist() == [3 + number]
+        return
+    with pytest.raises(SiteError, match="counts of the other sites cannot be"):
+        counted(*asked)
+
+
 def test_a_commitment_hides_what_is_opened_later():
     """Two commitments to one number have nothing in common, and the number is not among the bytes sent."""
     liars = [Liar(own_first, lambda heard: listed(content(heard[2]), OTHERS.hex())) for _ in range(2)]
     for liar in liars:
-        Sites(liar, FACTS).committed(np.array([3]), "'x'")
+        Sites(liar, FACTS).committed(np.array([3]), 2.0)
     first, second = (content(liar.heard[1]) for liar in liars)
     assert first != second
     assert len(first) == 64
