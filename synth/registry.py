@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,6 +89,12 @@ def make_synthesizer(name: str, options: dict[str, Any] | None = None) -> Synthe
             raise InputError(f"model {name!r} has no option {key!r}; its options are: {known}")
         parsed[key] = _parse(value, hints[key], f"option {key!r} of model {name!r}")
     return cast("Synthesizer", cls(**parsed))
+
+
+def changed_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are not the model's defaults."""
+    preset = dataclasses.asdict(cast("Any", make_synthesizer(name)))
+    return {key: value for key, value in options.items() if value != preset.get(key)}
 
 
 def protecting(model: str, options: dict[str, Any] | None, columns: Sequence[str]) -> dict[str, Any]:

@@ -234,7 +234,7 @@ class Release:
 
     def _repr_html_(self) -> str:
         """The release card, in a notebook."""
-        return card_html(self.receipt, self.schema)
+        return card_html(self.receipt, self.schema, (), self.options, self.notes())
 
     def figure(self, num_rows: int = 2000, *, seed: int | None = 0) -> Any:
         """A plotly figure of synthetic columns, with the promise as its title."""

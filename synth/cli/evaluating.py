@@ -239,7 +239,6 @@ def demo(
     """Fit, sample and evaluate a real table that comes along (RAND Health Insurance Experiment, 20,190 rows)."""
     import numpy as np
 
-    from synth.card import card_html
     from synth.catalog import card, dataset_path
     from synth.privacy.ingest import read_table
     from synth.schema_toml import schema_to_toml
@@ -271,7 +270,7 @@ def demo(
         report, _ = write_report(
             frames, release.schema, release, None, paths["report.html"], seed=0, force=True, progress=progress
         )
-    paths["card.html"].write_text(card_html(release.receipt, release.schema), encoding="utf-8")
+    paths["card.html"].write_text(release._repr_html_(), encoding="utf-8")
     show_scores(report)
     for text, name in (("synthetic rows", "synthetic.csv"), ("model", "model.synth"), ("release card", "card.html"),
                        ("report", "report.html")):  # fmt: skip

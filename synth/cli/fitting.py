@@ -370,27 +370,30 @@ def inspect(
     from rich.text import Text
 
     from synth.audited import audit_lines
-    from synth.card import card_html, sections, spending
+    from synth.card import card_html, sections, share_text, spending
     from synth.release import atomic_path, load
     from synth.schema import schema_to_dict
 
     release = load(model)
-    audit = audit_lines(Path(model))
+    told = (release.receipt, release.schema, audit := audit_lines(Path(model)), release.options, release.notes())
     if html is not None:
         with atomic_path(Path(html), force=force) as temporary:
-            temporary.write_text(card_html(release.receipt, release.schema, audit), encoding="utf-8")
+            temporary.write_text(card_html(*told), encoding="utf-8")
     if as_json:
-        print_json({"model": release.model, "options": release.options, **release.receipt.to_dict(),
+        print_json({"model": release.model, "options": release.options, "notes": release.notes(), **release.receipt.to_dict(),
                     "schema": schema_to_dict(release.schema), "audit": dict(audit)})  # fmt: skip
         return
-    for title, lines in sections(release.receipt, release.schema, audit).items():
+    for title, lines in sections(*told).items():
         table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE)
         for what, value in lines:
             table.add_row(Text(what), Text(value))
         out.print(table)
-    table = Table("purpose", "mechanism", "noise", "times", title="Where the budget went", box=box.SIMPLE, title_justify="left")
+    title = "Where the budget went (share of the part for counts)"
+    table = Table("purpose", "mechanism", "noise", "times", "share", title=title, box=box.SIMPLE, title_justify="left")
     for row in spending(release.receipt):
-        table.add_row(Text(row["what"]), Text(row["mechanism"]), Text(row["noise"]), str(row["times"]))
+        table.add_row(
+            Text(row["what"]), Text(row["mechanism"]), Text(row["noise"]), str(row["times"]), share_text(row["share"])
+        )
     out.print(table)
     if html is not None:
         out.print(f"card: {html}")

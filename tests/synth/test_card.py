@@ -92,3 +92,24 @@ def test_weights_are_no_rows(release):
     (row,) = spending(dataclasses.replace(release.receipt, events=[event]))
     assert row["mechanism"] == "Gaussian on trained weights"
     assert row["noise"] == "standard deviation 0.25 of each weight"
+
+
+def test_options_and_notes_are_told(release):
+    found = sections(release.receipt, release.schema, (), {"mechanism": "laplace"}, ["mind the gap"])
+    assert dict(found["What was done"])["options"] == "mechanism = laplace"
+    assert found["Notes"] == [("1", "mind the gap")]
+    assert "options" not in dict(sections(release.receipt, release.schema, (), release.options)["What was done"])
+    assert "mind the gap" in card_html(release.receipt, release.schema, (), release.options, ["mind the gap"])
+
+
+def test_names_of_columns_are_told_plainly(release):
+    receipt = dataclasses.replace(release.receipt, model="marginal")
+    found = sections(receipt, release.schema, (), {"protect_groups": ("age", "town")})
+    assert dict(found["What was done"])["options"] == "protect_groups = age, town"
+
+
+def test_answers_for_one_purpose_are_one_line_from_the_least_noise_to_the_most(release):
+    event = {"type": "gaussian", "what": "table", "target": ["y"], "l2_sensitivity": 1.0, "share_of_counts": 0.25}
+    receipt = dataclasses.replace(release.receipt, events=[event | {"sigma": sigma} for sigma in (3.0, 2.0, 4.0)])
+    (row,) = spending(receipt)
+    assert (row["noise"], row["times"], row["share"]) == ("standard deviation 2 to 4 rows", 3, 0.75)
