@@ -170,7 +170,7 @@ def sample_on_ray(
 def part_blocks(release: Release, total: int, root: Any, part: int) -> Iterator[Any]:
     """The rows of one file; all files together are the rows of ``Release.sample``."""
     blocks = list(itertools.islice(block_sizes(total), part * PART, (part + 1) * PART))
-    return release.row_blocks(blocks, np.random.SeedSequence(root), 1)
+    return release.part_cells(blocks, np.random.SeedSequence(root), 1)
 
 
 def _write_part(model: str, total: int, root: Any, folder: str, row: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,11 @@ import numpy as np
 
 from synth.blocks import Drawn, rows_of
 from synth.encoding.codec import Codec
+from synth.encoding.coded import AnyCells
 from synth.errors import ArtifactError
 from synth.models.base import Draw, Fitted, sampler_of
 from synth.registry import make_synthesizer
+from synth.writing.cells import plain_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,5 +66,13 @@ class Drawing:
         codes, rng = self.drawn(block)
         try:
             return self.codec.decode(codes, rng, keep=keep)
+        except FAULTS as error:
+            raise misfit(error) from error
+
+    def cells(self, block: int, keep: int) -> dict[str, AnyCells]:
+        """The same as writers take them."""
+        codes, rng = self.drawn(block)
+        try:
+            return plain_cells(self.codec.cells(codes, rng, keep), self.codec)
         except FAULTS as error:
             raise misfit(error) from error

@@ -153,7 +153,7 @@ def sampling(release: Release, rows: int, form: str, folder: Path | None) -> Rec
 
         def draw(number: int) -> tuple[float, float]:
             wall, processor = time.perf_counter(), time.process_time()
-            write_rows(release.sample_blocks(number, seed=1, workers=2), release, path, force=True, workers=2)
+            write_rows(release.cell_blocks(number, seed=1, workers=2), release, path, force=True, workers=2)
             return time.perf_counter() - wall, time.process_time() - processor
 
         draw(1000)

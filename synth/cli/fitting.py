@@ -314,7 +314,7 @@ def _drawn(
     from synth.conditions import Condition
 
     if not conditions and balance is None:
-        yield from release.sample_blocks(total, seed=seed, num_entities=entities, workers=workers)
+        yield from release.cell_blocks(total, seed=seed, num_entities=entities, workers=workers)
         return
     total = release.receipt.rows if total is None else total
     asked = [Condition(num_rows=total, where=tuple(conditions))]
@@ -352,10 +352,11 @@ def _counted(blocks: Iterator[Any], progress: Reporter, worth: list[float], leng
     from synth.conditional import EFFECTIVE
 
     for block in blocks:
-        worth.append(block.attrs.pop(EFFECTIVE, 0.0))
-        lengths.append(len(block))
+        framed = hasattr(block, "attrs")
+        worth.append(block.attrs.pop(EFFECTIVE, 0.0) if framed else 0.0)
+        lengths.append(len(block) if framed else len(next(iter(block.values()))))
         yield block
-        progress.advance(len(block))
+        progress.advance(lengths[-1])
 
 
 def inspect(

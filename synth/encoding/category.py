@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synth.encoding.coded import Coded
 from synth.encoding.values import TextArray
 from synth.schema import Column, Kind, Outside
 
@@ -54,10 +55,14 @@ class CategoryCodec:
         codes = (gone if text is None else positions.get(text, unknown) for text in values)
         return np.fromiter(codes, dtype=np.int64, count=len(values))
 
-    def decode(self, codes: IntArray, rng: np.random.Generator) -> TextArray:  # noqa: ARG002 - one signature for all codecs
+    def decode(self, codes: IntArray, rng: np.random.Generator) -> TextArray:
         """Texts of codes, ``None`` where missing, ``__OTHER__`` for the "other" code."""
+        return self.coded(codes, rng).cells()
+
+    def coded(self, codes: IntArray, rng: np.random.Generator) -> Coded:  # noqa: ARG002 - one signature for all codecs
+        """The same by place."""
         names = [*self.categories, *([OTHER] if self.other else []), None]
-        return np.array(names, dtype=object)[codes]
+        return Coded(codes, np.array(names, dtype=object))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types."""

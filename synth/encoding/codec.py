@@ -11,14 +11,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from synth.encoding.category import OTHER, CategoryCodec
+from synth.encoding.coded import AnyCells, Coded
 from synth.encoding.numeric import NumericCodec
-from synth.encoding.present import typed
+from synth.encoding.present import Cells, typed
 from synth.encoding.reshape import backward
 from synth.encoding.values import TextArray, booleans, distinct, numbers, texts
 from synth.encoding.within import Within
 from synth.errors import ArtifactError
 from synth.schema import Column, Kind, Schema
 from synth.table import CodeArray, Domain
+
+
+def _each(cells: AnyCells) -> Cells:
+    return cells.cells() if isinstance(cells, Coded) else cells
+
 
 ColumnCodec = NumericCodec | CategoryCodec
 _CODECS: dict[str, Callable[[Column, dict[str, Any]], ColumnCodec]] = {
@@ -67,16 +73,29 @@ class Codec:
             within: What values of each learnt column are drawn inside, where there are conditions.
             known: Cells of learnt columns that are not drawn; missing where they are.
         """
-        cells: dict[str, npt.NDArray[Any]] = {
-            codec.column.name: (codec if asked is None else asked).decode(codes[:, j].astype(np.int64), rng)[:keep]
-            for j, (codec, asked) in enumerate(zip(self.columns, within or [None] * len(self.columns), strict=True))
-        }
-        for name, given in (known or {}).items():
-            cells[name] = np.where(pd.isna(given), cells[name], given)
-        if self.schema.constraints:
-            cells = backward(self.schema, cells)
-        learnt = pd.DataFrame({n: typed(values, self.schema[n], self._named(n)) for n, values in cells.items()})
+        cells = self.cells(codes, rng, keep, within, known)
+        learnt = pd.DataFrame({n: typed(_each(values), self.schema[n], self.named(n)) for n, values in cells.items()})
         return self.with_fresh(learnt, fresh or {})
+
+    def cells(
+        self,
+        codes: CodeArray,
+        rng: np.random.Generator,
+        keep: int | None = None,
+        within: Sequence[Within | None] | None = None,
+        known: Mapping[str, npt.NDArray[Any]] | None = None,
+    ) -> dict[str, AnyCells]:
+        """The same as numbers or texts of the columns that are learnt, or of what constraints make of them."""
+        found: dict[str, AnyCells] = {}
+        for j, (codec, asked) in enumerate(zip(self.columns, within or [None] * len(self.columns), strict=True)):
+            mine, name = codes[:, j].astype(np.int64), codec.column.name
+            drawn = codec.coded(mine, rng) if asked is None else asked.decode(mine, rng)
+            found[name] = drawn.first(keep) if isinstance(drawn, Coded) else drawn[:keep]
+        for name, given in (known or {}).items():
+            found[name] = np.where(pd.isna(given), _each(found[name]), given)
+        if not self.schema.constraints:
+            return found
+        return {**backward(self.schema, {name: _each(values) for name, values in found.items()})}
 
     def with_fresh(self, rows: pd.DataFrame, fresh: Mapping[str, npt.NDArray[np.object_]]) -> pd.DataFrame:
         """Rows of learnt columns with values made anew put in, columns in schema order."""
@@ -86,7 +105,7 @@ class Codec:
             return rows
         return pd.DataFrame({n: made[n] if n in made else rows[n] for n in names})
 
-    def _named(self, name: str) -> tuple[str, ...]:
+    def named(self, name: str) -> tuple[str, ...]:
         """All texts that a column may hold, where they are few."""
         codec = next((c for c in self.columns if c.column.name == name), None)
         return (*codec.categories, *([OTHER] if codec.other else [])) if isinstance(codec, CategoryCodec) else ()

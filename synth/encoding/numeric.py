@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from synth.encoding.alias import LEAST, aliases_of, cells_inside
 from synth.encoding.axis import Axis, apply_policy, cell_index
-from synth.encoding.even import even_draws
+from synth.encoding.coded import AnyCells, Coded
+from synth.encoding.even import MANY, even_draws
 from synth.encoding.rounding import Rounding
 from synth.schema import Column
 
@@ -58,16 +60,31 @@ class NumericCodec:
 
     def decode(self, codes: IntArray, rng: np.random.Generator) -> FloatArray:
         """Draw a fine cell inside each bin, then a value inside the cell on the declared grid; NaN where missing."""
-        weights = np.asarray(self.weights)
-        cumulative = np.concatenate([[0.0], np.cumsum(np.maximum(weights, 1e-12))])
-        starts = np.asarray((*self.starts, len(weights)))
-        bins = np.minimum(codes, len(self.starts) - 1)
+        found = self.coded(codes, rng)
+        return found.cells() if isinstance(found, Coded) else found
+
+    def coded(self, codes: IntArray, rng: np.random.Generator) -> AnyCells:
+        """The same, by place where each cell is one value."""
+        gone = codes >= len(self.starts) if self.missing else None
+        bins = codes if gone is None else np.minimum(codes, len(self.starts) - 1)
+        cell = self._cell(codes, bins, rng)
+        if self.axis.step and not self.axis.wide:
+            first, _ = self.axis.ticks()
+            values = np.append(np.clip(self._at(first), self.axis.low, self.axis.high), np.nan)
+            return Coded(cell if gone is None else np.where(gone, len(first), cell), values)
+        values = self._on_grid(cell, bins, rng) if self.axis.step else self._inside(cell, rng)
+        values = np.clip(values, self.axis.low, self.axis.high, out=values)
+        return values if gone is None else np.where(gone, np.nan, values)
+
+    def _cell(self, codes: IntArray, bins: IntArray, rng: np.random.Generator) -> IntArray:
+        """A fine cell inside each bin, by weight; evenly spread over few rows that share a code."""
+        if len(bins) > MANY:
+            return cells_inside(bins, aliases_of(self.starts, self.weights), rng)
+        cumulative = np.concatenate([[0.0], np.cumsum(np.maximum(self.weights, LEAST))])
+        starts = np.asarray((*self.starts, len(self.weights)))
         low, high = cumulative[starts[bins]], cumulative[starts[bins + 1]]
         cell = np.searchsorted(cumulative, low + even_draws(codes, rng) * (high - low), side="right") - 1
-        cell = np.clip(cell, starts[bins], starts[bins + 1] - 1)
-        values = self._on_grid(cell, bins, rng) if self.axis.step else self._inside(cell, rng)
-        values = np.clip(values, self.axis.low, self.axis.high)
-        return np.where(codes >= len(self.starts), np.nan, values)
+        return np.asarray(np.clip(cell, starts[bins], starts[bins + 1] - 1))
 
     def _inside(self, cell: IntArray, rng: np.random.Generator) -> FloatArray:
         """Floats drawn evenly inside their cells."""
@@ -86,6 +103,10 @@ class NumericCodec:
             low, high = first[np.asarray(self.starts)][bins], last[ends][bins]
             rounded = self.rounding.apply(ticks + zero, bins, low + zero, high + zero, rng.random(len(cell))) - zero
             ticks = np.where(room[cell] > 1, rounded, ticks)
+        return self._at(ticks)
+
+    def _at(self, ticks: FloatArray) -> FloatArray:
+        """Values of whole numbers of steps."""
         values = self.axis.low + ticks * self.axis.step
         return values if self.column.precision is None else np.round(values, self.column.precision)
 

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 import pyarrow as pa
 
-from synth.encoding.codec import category_texts
-from synth.encoding.present import Cells, arrow_array, arrow_type
+from synth.encoding.codec import Codec, category_texts
+from synth.encoding.coded import AnyCells, Coded, as_dictionary, in_arrow, passes_unchanged
+from synth.encoding.present import Cells, arrow_type, typed
 from synth.encoding.values import numbers
 from synth.schema import Column, Schema
 
-Block = dict[str, Cells]
+Block = Mapping[str, AnyCells]
+BY_PLACE = pa.dictionary(pa.int32(), pa.string())
 
 
 def block_cells(frame: pd.DataFrame, schema: Schema) -> Block:
     """Numbers or texts of each column of a sampled block."""
     return {c.name: _cells(frame[c.name], c) for c in schema.columns}
+
+
+def plain_cells(cells: Mapping[str, AnyCells], codec: Codec) -> dict[str, AnyCells]:
+    """The same of decoded cells of some columns that no frame was made of."""
+    return {name: _as_from_a_frame(values, codec.schema[name], codec) for name, values in cells.items()}
+
+
+def _as_from_a_frame(cells: AnyCells, column: Column, codec: Codec) -> AnyCells:
+    if passes_unchanged(column):
+        return cells
+    each = cells.cells() if isinstance(cells, Coded) else cells
+    return _cells(typed(each, column, codec.named(column.name)), column)
 
 
 def _cells(series: pd.Series, column: Column) -> Cells:
@@ -54,8 +68,13 @@ def arrow_batches(blocks: Iterable[Block], schema: Schema, header: pa.Schema) ->
         arrays = []
         for column in schema.columns:
             cells, named = block[column.name], tuple(seen.get(column.name, ()))
-            if pa.types.is_dictionary(header.field(column.name).type) and cells.dtype == object:
-                found = dict.fromkeys([*named, *(column.categories or ()), *(c for c in cells if c is not None)])
+            kind = header.field(column.name).type
+            if isinstance(cells, Coded) and kind == BY_PLACE and arrow_type(column) == pa.string():
+                arrays.append(as_dictionary(cells, column))
+                continue
+            if pa.types.is_dictionary(kind) and (isinstance(cells, Coded) or cells.dtype == object):
+                these = cells.occurring() if isinstance(cells, Coded) else (c for c in cells if c is not None)
+                found = dict.fromkeys([*named, *(column.categories or ()), *these])
                 seen[column.name], named = list(found), tuple(found)
-            arrays.append(arrow_array(cells, column, named).cast(header.field(column.name).type))
+            arrays.append(in_arrow(cells, column, named).cast(kind))
         yield pa.RecordBatch.from_arrays(arrays, schema=header)

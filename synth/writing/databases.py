@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth.encoding.present import as_texts
+from synth.encoding.coded import spelled
 from synth.errors import InputError
 from synth.reading.database import duckdb_path, failed, make_engine, shown
 from synth.schema import Kind, Schema
@@ -101,7 +101,7 @@ def _records(blocks: Iterable[Block], schema: Schema, header: pa.Schema, *, plai
     for block in blocks:
         (batch,) = arrow_batches([block], schema, header)
         columns = {
-            c.name: as_texts(block[c.name], c).tolist() if c.name in texts else batch.column(c.name).to_pylist()
+            c.name: spelled(block[c.name], c).tolist() if c.name in texts else batch.column(c.name).to_pylist()
             for c in schema.columns
         }
         rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

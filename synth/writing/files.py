@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from base64 import b64encode
 from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from synth.encoding.coded import AnyCells, Coded, by_value, spelled
 from synth.encoding.present import Cells, as_texts
 from synth.reading import columnar, excel, jsonlines
 from synth.reading.compression import SUFFIXES as PACKED
 from synth.reading.compression import create_compressed, split_suffixes
 from synth.reading.text import DELIMITERS
 from synth.schema import Column, Kind, Schema
-from synth.writing.cells import Block, arrow_batches, arrow_header
+from synth.writing.cells import BY_PLACE, Block, arrow_batches, arrow_header
 
+MANY = 4096  # cells that show whether a column's numbers mostly differ
 Write = Callable[[Iterable[Block], Schema, Path], None]
 
 SUFFIXES = (
@@ -50,9 +55,8 @@ def write_text(blocks: Iterable[Block], schema: Schema, path: Path, delimiter: s
     with create_compressed(path, packed) as raw:
         raw.write(_lines([schema.names], delimiter))
         for block in blocks:
-            columns = [as_texts(block[c.name], c) for c in schema.columns]
-            filled = [np.where(np.equal(cells, None), gap, cells) for cells in columns]  # type: ignore[call-overload]
-            raw.write(_lines(zip(*filled, strict=True), delimiter))
+            columns = [spelled(block[c.name], c, gap) for c in schema.columns]
+            raw.write(_lines(zip(*columns, strict=True), delimiter))
 
 
 def _lines(rows: Iterable[Iterable[Any]], delimiter: str) -> bytes:
@@ -66,24 +70,46 @@ def write_jsonlines(blocks: Iterable[Block], schema: Schema, path: Path, packed:
     keys = [json.dumps(name, ensure_ascii=False) + ": " for name in schema.names]
     with create_compressed(path, packed) as raw:
         for block in blocks:
-            columns = [[key + text for text in _json(block[c.name], c)] for key, c in zip(keys, schema.columns, strict=True)]
+            columns = [by_value(block[c.name], partial(_members, key, c)) for key, c in zip(keys, schema.columns, strict=True)]
             raw.write("".join(f"{{{', '.join(row)}}}\n" for row in zip(*columns, strict=True)).encode())
 
 
-def _json(cells: Cells, column: Column) -> list[str]:
+def _members(key: str, column: Column, cells: Cells) -> Cells:
+    """``"name": value`` of each cell."""
     texts = as_texts(cells, column)
     number = column.kind in (Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT) and column.decimal_mark != ","
     flag = column.kind is Kind.BOOLEAN and column.categories is None
     plain = number or flag
-    return ["null" if t is None else t.lower() if plain else json.dumps(t, ensure_ascii=False) for t in texts]
+    spelled = ("null" if t is None else t.lower() if plain else json.dumps(t, ensure_ascii=False) for t in texts)
+    return np.array([key + text for text in spelled] or [], dtype=object)
 
 
 def write_parquet(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
-    """Parquet with the table's types."""
+    """Parquet with the table's types.
+
+    Texts that the first block has by place go to the file as they are in its pages: by place. The types that readers see are
+    those of ``arrow_header`` in any case. Columns of many different numbers are written without a dictionary, which is smaller.
+    """
+    blocks = iter(blocks)
+    first = next(blocks, None)
     header = arrow_header(schema)
-    with pyarrow.parquet.ParquetWriter(path, header) as writer:
-        for batch in arrow_batches(blocks, schema, header):
+    cells = {} if first is None else first
+    placed = {
+        c.name for c in schema.columns if isinstance(cells.get(c.name), Coded) and header.field(c.name).type == pa.string()
+    }
+    inside = pa.schema([f.with_type(BY_PLACE) if f.name in placed else f for f in header], header.metadata)
+    seen = {**(header.metadata or {}), b"ARROW:schema": b64encode(header.serialize().to_pybytes())}
+    dictionaries = [name for name in schema.names if not _differ(cells.get(name))]
+    with pyarrow.parquet.ParquetWriter(path, inside, store_schema=False, use_dictionary=dictionaries) as writer:
+        for batch in arrow_batches(blocks if first is None else chain([first], blocks), schema, inside):
             writer.write_batch(batch)
+        writer.add_key_value_metadata(seen)
+
+
+def _differ(cells: AnyCells | None) -> bool:
+    """Whether most of the first cells are numbers of their own."""
+    few = None if cells is None or isinstance(cells, Coded) or cells.dtype == object else cells[:MANY]
+    return few is not None and len(few) == MANY and len(np.unique(few)) > MANY // 2
 
 
 def write_arrow(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
@@ -105,7 +131,7 @@ def write_excel(blocks: Iterable[Block], schema: Schema, path: Path) -> None:
     for block in blocks:
         (batch,) = arrow_batches([block], schema, header)
         columns = [
-            as_texts(block[c.name], c).tolist() if c.name in texts else batch.column(c.name).to_pylist() for c in schema.columns
+            spelled(block[c.name], c).tolist() if c.name in texts else batch.column(c.name).to_pylist() for c in schema.columns
         ]
         for row in zip(*columns, strict=True):
             sheet.append(row)

@@ -6,11 +6,13 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from synth.api import fit
+from synth.blocks import BLOCK
 from synth.encoding.values import numbers
 from synth.errors import RefusedError
 from synth.privacy.ingest import load_table
@@ -87,6 +89,27 @@ def test_frames_look_as_pandas_reads_the_parquet_file(release, tmp_path):
         assert rows[name].isna().tolist() == read[name].isna().tolist(), name
         if not rows[name].isna().any():
             assert str(rows[name].dtype).lower() == str(read[name].dtype).lower(), name  # Int8 where gaps are possible
+
+
+def check_same_files(release, rows, folder, suffixes=(".parquet", ".csv", ".jsonl", ".arrow")):
+    """Cells that no frame was made of are written as those of frames."""
+    for suffix in suffixes:
+        framed, placed = folder / f"framed{suffix}", folder / f"placed{suffix}"
+        write_rows(release.sample_blocks(rows, seed=4), release, framed, force=True)
+        write_rows(release.cell_blocks(rows, seed=4, workers=2), release, placed, force=True)
+        if suffix == ".parquet":
+            one, other = pyarrow.parquet.read_table(framed), pyarrow.parquet.read_table(placed)
+            assert one.schema.equals(other.schema, check_metadata=True)
+        elif suffix == ".arrow":
+            one, other = (pa.ipc.open_file(path).read_all() for path in (framed, placed))
+        else:
+            one, other = framed.read_bytes(), placed.read_bytes()
+        assert one == other or (suffix in (".parquet", ".arrow") and one.to_pandas().equals(other.to_pandas()))
+
+
+def test_rows_are_the_same_with_and_without_frames(release, tmp_path):
+    check_same_files(release, BLOCK + 50, tmp_path)
+    check_same_files(release, 0, tmp_path, (".parquet", ".csv"))
 
 
 def test_values_stay_what_they_were(release):
@@ -167,6 +190,7 @@ def check_any_mix(frame, tmp_path):
         write_rows(release.sample_blocks(7, seed=0), release, tmp_path / name, force=True)
         again = load_table(tmp_path / name).frame
         assert (len(again), [str(n) for n in again.columns]) == (7, [str(n) for n in frame.columns])
+    check_same_files(release, 7, tmp_path, (".parquet", ".csv"))
 
 
 RELAXED = {

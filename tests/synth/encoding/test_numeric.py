@@ -3,10 +3,13 @@
 import json
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.encoding.axis import make_axis, split_axis
+from synth.encoding.axis import cell_index, make_axis, split_axis
+from synth.encoding.coded import Coded
+from synth.encoding.even import MANY
 from synth.encoding.numeric import NumericCodec
 from synth.encoding.rounding import Rounding, units_of
 from synth.schema import Column, Kind
@@ -84,3 +87,25 @@ def test_encoders_written_before_rounding_are_read():
     old = NumericCodec(column=column, axis=axis, starts=(0, 9), weights=(1.0,) * axis.cells, missing=True).to_dict()
     assert "rounding" not in old
     assert NumericCodec.from_dict(column, old).rounding is None
+
+
+@pytest.mark.parametrize("high", [9.0, 5000.0])
+@pytest.mark.parametrize("rows", [60_000, MANY + 1])
+def test_cells_follow_their_weights_however_many_rows_there_are(high, rows):
+    """By place where each cell is one value, one by one elsewhere: within 7 standard errors."""
+    column = Column(name="x", kind=Kind.INTEGER)
+    axis = make_axis(column, (0.0, high))
+    weights = np.random.default_rng(0).random(axis.cells)
+    starts = (0, axis.cells // 3, axis.cells // 2)
+    codec = NumericCodec(column=column, axis=axis, starts=starts, weights=tuple(weights), missing=True)
+    codes = np.random.default_rng(1).integers(0, 4, rows)
+    found = codec.coded(codes, np.random.default_rng(2))
+    assert isinstance(found, Coded) is not axis.wide
+    values = found.cells() if isinstance(found, Coded) else found
+    assert np.array_equal(np.isnan(values), codes == 3)
+    assert np.array_equal(codec.encode(values), codes)
+    for first, end, code in zip(starts, (*starts[1:], axis.cells), range(3), strict=True):
+        shares = weights[first:end] / weights[first:end].sum()
+        mine = cell_index(values[codes == code], axis) - first
+        gaps = np.bincount(mine, minlength=end - first) / len(mine) - shares
+        assert (np.abs(gaps) < 7 * np.sqrt(shares / len(mine)) + 7 / len(mine)).all()

@@ -6,6 +6,7 @@ import pyarrow.parquet
 import pytest
 
 from synth.encoding.codec import category_texts
+from synth.encoding.coded import Coded
 from synth.encoding.values import numbers
 from synth.errors import InputError
 from synth.privacy.ingest import load_table
@@ -119,3 +120,23 @@ def test_unknown_formats_and_empty_tables(tmp_path):
     assert len(load_table(tmp_path / "a.parquet").frame) == 0
     with pytest.raises(InputError, match="is empty"):
         load_table(tmp_path / "a.jsonl")
+
+
+def test_parquet_pages_hold_places_of_texts_and_numbers_as_they_are_where_they_differ(tmp_path):
+    schema = Schema(
+        columns=tuple(Column(name=n, kind=k) for n, k in (("c", Kind.CATEGORY), ("n", Kind.INTEGER), ("m", Kind.INTEGER)))
+    )
+    places = np.arange(5000) % 3
+    block = {
+        "c": Coded(places, np.array(["b", None, "a", "never"], dtype=object)),
+        "n": np.arange(5000.0),
+        "m": Coded(places, np.array([7.0, 8.0, np.nan])),
+    }
+    writer_of("a.parquet")([block, block], schema, tmp_path / "a.parquet")
+    facts = pyarrow.parquet.read_metadata(tmp_path / "a.parquet").row_group(1)
+    packed = ["RLE_DICTIONARY" in facts.column(j).encodings for j in range(3)]
+    assert packed == [True, False, True]
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    assert [str(t) for t in table.schema.types] == ["string", "int64", "int64"]
+    assert table.column("c").to_pylist()[-5000:-4997] == ["b", None, "a"]
+    assert table.column("m").to_pylist()[:3] == [7, 8, None]
