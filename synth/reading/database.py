@@ -204,5 +204,9 @@ def _typed_batch(rows: list[Sequence[Any]], header: pa.Schema) -> pa.RecordBatch
     arrays = []
     for i, field in enumerate(header):
         cells = [row[i] for row in rows]
-        arrays.append(pa.array([spell(c) for c in cells] if pa.types.is_string(field.type) else cells, type=field.type))
+        if pa.types.is_string(field.type):
+            cells = [spell(c) for c in cells]
+        elif pa.types.is_decimal(field.type):  # which may be NaN or infinite in PostgreSQL, and no error hangs on a value
+            cells = [c if c is not None and c.is_finite() else None for c in cells]
+        arrays.append(pa.array(cells, type=field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=header)

@@ -2,12 +2,14 @@
 
 import sqlite3
 import sys
+from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from synth.errors import InputError
-from synth.reading.database import is_url, open_database, shown
+from synth.reading.database import _typed_batch, is_url, open_database, shown
 from synth.reading.source import ReadOptions
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -122,3 +124,10 @@ def test_urls_and_passwords():
     assert not is_url("data/x.csv")
     assert shown("postgresql://u:p:q@h/d") == "postgresql://u:***@h/d"
     assert shown("sqlite:///a.db") == "sqlite:///a.db"
+
+
+def test_a_decimal_that_is_no_number_is_a_gap():
+    """PostgreSQL has NaN and infinity in numeric columns; an error would tell that some row holds one."""
+    cells = [Decimal("1.50"), None, Decimal("NaN"), Decimal("-Infinity")]
+    batch = _typed_batch([(cell, "x") for cell in cells], pa.schema([("d", pa.decimal128(6, 2)), ("s", pa.string())]))
+    assert batch.column("d").to_pylist() == [Decimal("1.50"), None, None, None]
