@@ -24,6 +24,7 @@ from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.readers import check_names
 from synth.privacy.response import responded
 from synth.reading.source import BATCH_ROWS, Source
+from synth.reading.times import with_plain_times
 from synth.schema import Column, Outside, Schema
 
 IntArray = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ def randomized_blocks(source: Source, plan: LocalPlan, entropy: Entropy = os_ent
         entropy: Source of secret bytes.
     """
     for table in _even(source, [c.column.name for c in plan.columns]):
-        frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+        frame = with_plain_times(table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
         yield {c.column.name: randomized_cells(frame[c.column.name], c, plan.missing, entropy) for c in plan.columns}
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from synth.encoding.values import texts
 from synth.privacy.lake import Lake
+from synth.reading.times import with_plain_times
 from synth.schema import Schema
 
 ENDS = 1 << 16  # bytes at either end of a file that are compared
@@ -55,7 +56,9 @@ def lake_part(lake: Lake, schema: Schema | None, part: Part) -> Lake:
         for chunk in lake.chunks():
             rows = chunk.num_rows
             if schema is not None and schema.entity is not None:
-                cells = chunk.select([schema.entity]).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+                cells = with_plain_times(chunk.select([schema.entity])).to_pandas(
+                    ignore_metadata=True, integer_object_nulls=True
+                )
                 place = exact_place(texts(cells[schema.entity], schema.missing), first, of)
                 yield chunk.filter(pa.array(place == rank))
             else:

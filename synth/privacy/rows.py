@@ -17,6 +17,7 @@ import pyarrow.ipc
 from synth.encoding.values import numbers
 from synth.privacy.scratch import Scratch
 from synth.privacy.sealed import Sealed
+from synth.reading.times import with_plain_times
 from synth.schema import Column
 
 FloatArray = npt.NDArray[np.float64]
@@ -135,7 +136,7 @@ class StoredRows(Sealed):
         for start, size in self.__cells[name]:
             with pyarrow.ipc.open_stream(pa.py_buffer(self.scratch.view(start, size))) as reader:
                 table = reader.read_all()
-            yield table.to_pandas(ignore_metadata=True, integer_object_nulls=True)[name]
+            yield with_plain_times(table).to_pandas(ignore_metadata=True, integer_object_nulls=True)[name]
 
     def numbers(self, column: Column, missing: tuple[str, ...]) -> Iterator[FloatArray]:
         """Parsed on the first call, then kept beside the cells. Private."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from synth.errors import SchemaError
 from synth.kinds import Kind, Outside
 from synth.reading.source import Source
+from synth.reading.times import with_plain_times
 from synth.schema import Column, Schema
 from synth.storage import Family, Storage, parse_storage
 
@@ -38,8 +39,7 @@ def load_source(source: Source) -> Loaded:
     table = source.table()
     if not source.typed:
         return Loaded(frame=table.to_pandas(strings_to_categorical=True), dtypes={})
-    seconds = [f.with_type(pa.timestamp("s")) if pa.types.is_date(f.type) else f for f in table.schema]
-    frame = table.cast(pa.schema(seconds)).to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    frame = with_plain_times(table).to_pandas(ignore_metadata=True, integer_object_nulls=True)
     frame.columns = frame.columns.astype(str)
     return Loaded(frame=frame, **header_facts(source.header), index=source.index)
 
