@@ -27,7 +27,7 @@ from synth.privacy.clipping import FLAT, HEADROOM, Clipped, Clipping, ClipState,
 from synth.privacy.journal import StepCount
 from synth.privacy.layers import is_closed_form, leaf_layers, squared_norms, weighted_sums
 from synth.privacy.mechanisms import noisy_gradient_sum, rounded_sensitivity, spread
-from synth.privacy.randomness import Entropy
+from synth.privacy.randomness import Apart, Entropy
 
 # the first two mix rows; dropout masks come from torch's global generator, which an attacker may know
 FORBIDDEN = (nn.modules.batchnorm._BatchNorm, nn.modules.instancenorm._InstanceNorm, nn.modules.dropout._DropoutNd)
@@ -131,7 +131,7 @@ class NoisyGradient:
         self._module, self._loss, self._plan = module, loss, plan
         self._noise_multiplier, self._exact_batch, self._entropy = noise_multiplier, exact_batch, entropy
         self._count = count if count is not None else StepCount()
-        self._left, self._room = plan.steps - self._count.drawn, room
+        self._left, self._room = plan.steps - self._count.drawn, room if isinstance(entropy, Apart) else 0
         self._size, self._weight = sum(p.numel() for p in self._parameters), plan.clipping.weight
         self._clip, self.norm, self.counted = ClipState(plan.clipping, plan.max_grad_norm), plan.max_grad_norm, 0.0
         self._sum = exact_closed_form_sum if is_closed_form(module) else _fallback()
