@@ -81,7 +81,7 @@ def main(place: Path, kinds: tuple[str, ...] = TABLES) -> None:
     for seed in SEEDS:
         data, tenth = split(whole, seed)
         runs = [(kind, m, e, True) for m in MODELS for e in EPSILONS for kind in kinds]
-        runs += [(kind, UNDECLARED, 0.3, False) for kind in ("none", "same")]
+        runs += [(kind, UNDECLARED, min(EPSILONS), False) for kind in ("none", "same")]
         for kind, model, epsilon, declared in runs:
             if (kind, model, epsilon, declared, seed) not in done:
                 record = run(kind, data, tenth, model, epsilon, seed, declared=declared)

@@ -59,7 +59,7 @@ def test_nothing_but_noisy_counts_depends_on_the_real_rows(
 
 @pytest.mark.statistical
 def test_intervals_hold_the_answer_without_noise(real: pd.DataFrame, release: tuple[Release, Path]) -> None:
-    """At epsilon 100 the noise is next to nothing; 95 % intervals at epsilon 1 miss it in 20 draws at most 7 times (1e-5)."""
+    """At epsilon 100 the noise is next to nothing; 95 % intervals at epsilon 1 miss it in 20 draws at most 8 times (6e-7)."""
     exact = {score.name: score.value for score in make(real, release, epsilon=100.0).scores}
     misses = dict.fromkeys(exact, 0)
     for _ in range(20):
@@ -69,7 +69,7 @@ def test_intervals_hold_the_answer_without_noise(real: pd.DataFrame, release: tu
             assert score.low is not None
             assert score.high is not None
             misses[score.name] += not score.low <= value <= score.high
-    assert max(misses.values()) <= 7
+    assert max(misses.values()) <= 8
     assert set(misses) == {"paid_tv_1way", "paid_tv_2way", "paid_tstr_accuracy"}
 
 

@@ -52,7 +52,7 @@ def truth(table, a, b):
 
 @pytest.mark.statistical
 def test_shares_are_unbiased_and_their_errors_hold(file, table, tmp_path):
-    """Sixty randomisations: means within six standard errors (2e-9 each), squared errors as estimated within a half (z > 6)."""
+    """Sixty randomisations: means within seven standard errors (3e-8), their spread as told within .6 (z > 6)."""
     known = truth(table, ("ward", ["a", "b", "c", ""]), ("ok", ["false", "true"]))
     ones, twos, errors = [], [], []
     for i in range(60):
@@ -63,7 +63,7 @@ def test_shares_are_unbiased_and_their_errors_hold(file, table, tmp_path):
         errors.append(found.errors)
     assert found.labels == (("a", "b", "c", None), ("False", "True"))
     for seen, true in ((np.array(ones), known.sum(1)), (np.array(twos), known)):
-        assert (np.abs(seen.mean(0) - true) < 6 * seen.std(0) / np.sqrt(60)).all()
+        assert (np.abs(seen.mean(0) - true) < 7 * seen.std(0) / np.sqrt(60)).all()
     spread = np.array(twos).std(0)
     assert (np.abs(spread / np.sqrt((np.array(errors) ** 2).mean(0)) - 1) < 0.6).all()
     assert found.errors.min() > 0

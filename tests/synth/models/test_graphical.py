@@ -82,7 +82,7 @@ def test_measuring_spends_its_share_and_uses_what_is_known():
 
 @pytest.mark.statistical
 def test_merged_codes_are_drawn_as_measured():
-    """40,000 rows: shares within 0.011 of the projected one-way tables, over four standard errors."""
+    """40,000 rows: shares within 0.015 of the projected one-way tables, six standard errors."""
     data = private()
     folded = measure_and_fold(data, rho_budget(data), 8)
     tables = {c: np.log(np.maximum(t.counts, 1e-9)) for c, t in folded.tables.items()}
@@ -92,7 +92,7 @@ def test_merged_codes_are_drawn_as_measured():
     assert codes.dtype == np.int32
     shares = np.split(fitted.tensors["one_way"], [30])
     for j in range(2):
-        assert np.bincount(codes[:, j], minlength=DOMAIN.sizes[j]) / 40_000 == pytest.approx(shares[j], abs=0.011)
+        assert np.bincount(codes[:, j], minlength=DOMAIN.sizes[j]) / 40_000 == pytest.approx(shares[j], abs=0.015)
 
 
 def test_expected_noise_is_its_mean_absolute_value():

@@ -51,8 +51,8 @@ class Draws:
 
 
 def test_the_better_way_wins(monkeypatch):
-    """In 20 tries both ways occur but for 2e-6; the gap of 2000 rows is more than eight standard deviations."""
-    monkeypatch.setattr(Repetitions, "draw", Draws(20))
+    """In 24 tries both ways occur but for 1.2e-7; the gap of 2000 rows is more than eight standard deviations."""
+    monkeypatch.setattr(Repetitions, "draw", Draws(24))
     found = best_of(table_of(), [way(WRONG), way(RIGHT)], SCORING, RUNS)
     assert found.place == 1
     assert found.result is RIGHT
@@ -92,7 +92,7 @@ def test_nothing_tells_how_many_tries_there_were(tmp_path, monkeypatch):
 
 
 def test_a_try_that_fails_is_the_worst_and_how_it_fails_is_not_told(monkeypatch):
-    monkeypatch.setattr(Repetitions, "draw", Draws(20))
+    monkeypatch.setattr(Repetitions, "draw", Draws(24))
 
     def broken(table):
         raise ValueError("row 17 holds a secret")

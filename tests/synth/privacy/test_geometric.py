@@ -33,7 +33,7 @@ def test_no_noise_and_endless_noise_are_refused(scale):
 @pytest.mark.statistical
 @pytest.mark.parametrize("scale", [0.4, 1.0, 5.0])
 def test_draws_follow_the_law(scale):
-    """Chi-square on 200,000 draws; false alarm 1e-6 each."""
+    """Chi-square on 200,000 draws; false alarm 1e-8 each."""
     draws, a = two_sided_geometric(200_000, scale, os.urandom), 1 - geometric_rate(scale)
     most = math.ceil(5 * scale)
     cells = np.arange(-most, most + 1)
@@ -41,7 +41,7 @@ def test_draws_follow_the_law(scale):
     chance[[0, -1]] /= 1 - a  # everything beyond
     seen = np.bincount(np.clip(draws, -most, most) + most, minlength=len(cells))
     assert chance.sum() == pytest.approx(1)
-    assert ((seen - 200_000 * chance) ** 2 / (200_000 * chance)).sum() < chi2.isf(1e-6, len(cells) - 1)
+    assert ((seen - 200_000 * chance) ** 2 / (200_000 * chance)).sum() < chi2.isf(1e-8, len(cells) - 1)
 
 
 @pytest.mark.statistical

@@ -30,13 +30,13 @@ def test_the_likelihood_ratio_is_bounded_exactly(size, epsilon):
 @pytest.mark.statistical
 @pytest.mark.parametrize(("size", "epsilon"), [(2, 0.5), (5, 1.0), (5, 4.0)])
 def test_answers_follow_the_chances(size, epsilon):
-    """Chi-square of 40,000 answers for each true code; false alarm 1e-6 each."""
+    """Chi-square of 40,000 answers for each true code; false alarm 1e-8 each."""
     response, n = response_of(size, epsilon), 40_000
     kept, other = map(float, response.chances)
     for code in range(size):
         seen = np.bincount(responded(np.full(n, code), response, os.urandom), minlength=size)
         expected = n * np.where(np.arange(size) == code, kept, other)
-        assert ((seen - expected) ** 2 / expected).sum() < chi2.isf(1e-6, size - 1)
+        assert ((seen - expected) ** 2 / expected).sum() < chi2.isf(1e-8, size - 1)
 
 
 def test_a_single_code_is_told_and_draws_nothing(script):

@@ -70,16 +70,16 @@ def learnt(data, protection, share=None):
 @pytest.mark.parametrize("target", ["y", None])
 def test_protected_tables_cost_their_share_and_have_less_noise(share, target):
     data = private(Domain(names=NAMES, sizes=DOMAIN.sizes, target=target), epsilon=4.0)
-    found = learnt(data, Protection(names=("group",), share=0.2), share)
+    found = learnt(data, Protection(names=("group",), share=0.3), share)
     mine = [e for e in data.ledger.events if e.what == WHAT]
-    assert sum(e.mu**2 for e in mine) / measurement_mu(data.ledger) ** 2 == pytest.approx(0.2)
+    assert sum(e.mu**2 for e in mine) / measurement_mu(data.ledger) ** 2 == pytest.approx(0.3)
     profile = ("group", "y") if target else ("group",)
     assert profile in [e.target for e in mine]
     assert all("group" in e.target for e in mine)
     sd = {t.columns: float(np.mean(t.sd)) for t in found.evidence.tables}
     pairs = [s for s in sd if len(s) == (3 if target else 2)]
     assert max(sd[s] for s in pairs if 0 in s) < min(sd[s] for s in pairs if 0 not in s)
-    assert any("20 % of the budget" in note for note in found.notes)
+    assert any("30 % of the budget" in note for note in found.notes)
     if share is None:
         assert 0.9999 * 4.0 < data.ledger.spent() <= 4.0
 
