@@ -28,7 +28,7 @@ def _counted(table: PrivateTable) -> Try[float]:
     return Try(result=count, guesses=((("canary",), guess),))
 
 
-def best_of_tries(rng: np.random.Generator, *, epsilon: float = 1.0, runs: int = 400) -> Sighting:
+def best_of_tries(rng: np.random.Generator, *, epsilon: float = 3.0, runs: int = 1200) -> Sighting:
     """The answer of the best try, with the canary in the table by a fair coin."""
     present = rng.random(runs) < 0.5
     answers = np.zeros(runs)

@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth.privacy import prepare
+from synth.privacy.frame import PrivateFrame
+
 CANARY = "CANARY7c1"
 ROWS = "".join(f"{i % 80},{'Ulm' if i % 3 else 'Aix'},{i * 0.5:.1f}\n" for i in range(400))
 HEADER = "age,town,pay\n"
@@ -181,8 +184,9 @@ def test_values_outside_the_domain_are_handled_and_never_told(
         assert ("__OTHER__" in set(rows["town"])) <= (outside == "other")
 
 
-def test_odd_columns_fit(synth, check_file, tmp_path):
+def test_odd_columns_fit(synth, check_file, tmp_path, monkeypatch):
     """NaN and infinities, a column all missing, a constant one, and 10,000 categories."""
+    monkeypatch.setattr(prepare, "BUCKET_SIGMAS", 12.0)  # so that noise makes no far bucket look occupied
     n = 4000
     rng = np.random.default_rng(0)
     drawn = np.round(rng.normal(50, 9, n), 1).astype(str)
@@ -202,8 +206,8 @@ def test_odd_columns_fit(synth, check_file, tmp_path):
     check_file(tmp_path / "s.csv")
     rows = pd.read_csv(tmp_path / "s.csv", keep_default_na=False, dtype=str)
     assert list(rows.columns) == ["number", "gone", "same", "word", "code"]
-    numbers = pd.to_numeric(rows["number"]).dropna()  # the few infinities were clipped to bounds learnt from the many
-    assert numbers.between(0, 1e4).all()
+    numbers = pd.to_numeric(rows["number"], errors="coerce").dropna()  # noise may call them categories, once in fifty fits
+    assert numbers.between(0, 1e4).all()  # the few infinities were clipped to bounds learnt from the many
     assert set(rows["code"]) <= {"__OTHER__", ""}
 
 
@@ -323,7 +327,8 @@ def test_epsilon_too_small_to_train(synth, ledger_records, tmp_path, data, schem
     assert ledger_records(f"{made}.ledger.jsonl")[-1]["outcome"] == "refused"
 
 
-def test_epsilon_too_small_to_count(synth, tmp_path, data):
+def test_epsilon_too_small_to_count(synth, tmp_path, data, monkeypatch):
+    monkeypatch.setattr(PrivateFrame, "noisy_row_count", lambda self, *, sigma: 0.0)  # what noise makes of them, mostly
     synth("fit", data, "--epsilon", "0.0001", "-m", "independent", "-o", tmp_path / "m.synth", "-q").failed(
         3, "raise --epsilon"
     )

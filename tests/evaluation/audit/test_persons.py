@@ -12,7 +12,8 @@ def test_a_person_with_many_rows_counts_as_one_and_can_be_told_from_none():
 
 
 def test_gradients_of_a_persons_rows_are_scored_as_one():
-    plan = ProbePlan(epsilon=9.0, delta=1e-5, sample_rate=0.5, steps=3, side=8, ordinary=20)
+    """Their mean moves by eight standard errors."""
+    plan = ProbePlan(epsilon=9.0, delta=1e-5, sample_rate=0.5, steps=3, side=16, ordinary=20)
     found = person_gradients(plan, np.random.default_rng(1))
-    assert found.scores.shape == (64,)
+    assert found.scores.shape == (256,)
     assert found.scores[found.present].mean() > found.scores[~found.present].mean()
