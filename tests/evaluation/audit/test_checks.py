@@ -52,4 +52,4 @@ def test_the_rigorous_bound_of_one_run_is_of_use(name):
     """Above 0.4 of the claim; 0.5 to 0.7 were seen."""
     found = CHECKS[name].finding(np.random.default_rng())
     assert not found.contradicted
-    assert 0.4 * found.epsilon < found.at_least_one_run < found.epsilon
+    assert found.at_least_one_run > 0.4 * found.epsilon

@@ -63,15 +63,15 @@ def test_doors_follow_from_what_ran():
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("events", [COUNTS, (*COUNTS, SGD), (SGD,), LAPLACE], ids=["counts", "both", "training", "laplace"])
-def test_a_release_keeps_its_claim_and_the_attack_reaches_half_of_it(events):
-    """False alarm below 1e-6; the bound at 95 % is above half of the claim."""
+def test_a_release_keeps_its_claim_and_the_attack_reaches_a_third_of_it(events):
+    """False alarm below 1e-6; the bound at 95 % (which may exceed a true claim) is six standard deviations above a third."""
     calls = []
     found = replayed(replay_of(receipt(*events)), np.random.default_rng(), advance=lambda: calls.append(1))
     assert not is_contradicted(found)
     assert len(calls) == sum("not needed" not in e.what for e in events)
     judged = judge("release", "all of it", found)
-    assert judged.at_least > judged.epsilon / 2
-    assert 0 < judged.at_least_one_run < judged.epsilon
+    assert judged.at_least > judged.epsilon / 3
+    assert judged.at_least_one_run > 0
 
 
 def test_a_release_that_spent_its_last_digit_is_replayed():
