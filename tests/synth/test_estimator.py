@@ -25,7 +25,7 @@ SCHEMA = Schema(
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([SynthEstimator(epsilon=200.0, model="independent")])  # their tables have a dozen rows
+@parametrize_with_checks([SynthEstimator(epsilon=100.0, model="independent")])  # their tables have a dozen rows
 def test_scikit_learn_accepts_it(estimator, check):
     check(estimator)
 
