@@ -2,8 +2,12 @@
 
 import importlib.util
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -53,3 +57,54 @@ def test_what_a_worker_refuses_is_one_sentence(child, tmp_path, schema):
     assert done.stderr.count("\n") == 1
     assert "nothing.csv" in done.stderr
     assert not (tmp_path / "m.synth").exists()
+
+
+def records(made):
+    path = made.with_name(made.name + ".ledger.jsonl")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def test_a_killed_worker_ends_the_run_its_charges_stand_and_it_goes_on(child, child_environment, tmp_path, data, schema):
+    made = tmp_path / "m.synth"
+    words = ["fit", str(data), "-s", str(schema), "-e", "2", "-m", "hybrid", "--set", "steps=400", "-o", str(made), "-q",
+             "--engine", "ray", "--workers", "2"]  # fmt: skip
+    plain = {name: value for name, value in child_environment.items() if name != "RAY_ADDRESS"} | {"SYNTH_MARK": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "synth", *words], env=plain, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        deadline = time.monotonic() + 400
+        while not any(record["record"] == "steps" for record in records(made)):
+            assert run.poll() is None, run.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(max(_workers(tmp_path)), signal.SIGKILL)  # whichever it is; the one that leads dies without a last line
+        _, err = run.communicate(timeout=200)
+    assert run.returncode not in (0, None)
+    assert err.startswith("error: ")
+    assert (err.count("\n"), "gone" in err) == (1, True)
+    assert not made.exists()
+    before = records(made)
+    assert before[-1]["record"] == "steps" or before[-1]["outcome"] == "failed"
+    counted = [record["drawn"] for record in before if record["record"] == "steps"][-1]
+    done = child(*words, "--resume")
+    assert done.returncode == 0, done.stderr
+    after = records(made)[len(before) :]
+    assert {record["record"] for record in after} == {"resumed", "steps", "end"}  # nothing was charged again
+    drawn = [record["drawn"] for record in after if record["record"] == "steps"]
+    assert counted <= drawn[0] <= drawn[-1] == 400
+    assert made.exists()
+    assert not made.with_name("m.synth.checkpoint").exists()
+
+
+def _workers(mark):
+    """The processes of this run's cluster that train."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            with open(f"/proc/{name}/environ", "rb") as file:
+                mine = f"\0SYNTH_MARK={mark}\0".encode() in b"\0" + file.read() + b"\0"
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                if mine and file.read().startswith(b"ray::RayTrainWorker"):
+                    found.append(int(name))
+    assert len(found) == 2
+    return found
