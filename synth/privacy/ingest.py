@@ -14,7 +14,7 @@ from synth.encoding.values import check_header, texts
 from synth.entity import cap_of, learnt_schema, rows_name
 from synth.errors import InputError, SchemaError
 from synth.privacy.frame import PrivateFrame
-from synth.privacy.lake import DATABASE, Lake, Reading, is_lake, open_lake
+from synth.privacy.lake import DATABASE, Lake, is_lake, open_lake
 from synth.privacy.ledger import Ledger
 from synth.privacy.parts import frame_part, lake_part
 from synth.privacy.prepare import free_text
@@ -55,7 +55,7 @@ def read_rows(
             return loaded
         settled_schema([str(name) for name in loaded.frame.columns], schema)
         return replace(loaded, frame=frame_part(loaded.frame, schema, part))
-    lake = open_lake(str(place), Reading(delimiter=options.delimiter, encoding=options.encoding))
+    lake = open_lake(str(place), options)
     return store_rows(lake_part(lake, schema, part) if shared else lake, schema, progress)
 
 

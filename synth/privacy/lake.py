@@ -9,41 +9,24 @@ from __future__ import annotations
 import glob
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-import pyarrow.csv
-import pyarrow.parquet
 
 from synth.errors import InputError
-from synth.privacy.readers import check_names, csv_options, plain_table, read_header, suffix_of, text_fault
+from synth.privacy.readers import check_names, plain_table
+from synth.reading.columnar import PARQUET
+from synth.reading.compression import split_suffixes
+from synth.reading.formats import open_source
+from synth.reading.source import ReadOptions
 from synth.reading.text import DELIMITERS
 
 CHUNK = 1 << 18  # rows at a time
 LARGE = 1 << 28  # bytes of a single text file from which on it is not read at once
 DATABASE = "::"  # between the file of a database and the name of a table
-PARQUET = (".parquet", ".pq")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How to read text files.
-
-    Attributes:
-        delimiter: By default a comma, a tab for ``.tsv``.
-        encoding: Of the text.
-    """
-
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-
-    def delimiter_of(self, path: Path) -> str:
-        """The delimiter in force for a file."""
-        return self.delimiter if self.delimiter is not None else DELIMITERS.get(suffix_of(path), ",")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +52,17 @@ def is_lake(source: str) -> bool:
         return True
     path = Path(source)
     if path.exists():
-        return path.is_dir() or (path.stat().st_size > LARGE and suffix_of(path) in DELIMITERS)
+        return path.is_dir() or (path.stat().st_size > LARGE and split_suffixes(path.name)[0] in DELIMITERS)
     return glob.has_magic(source)
 
 
-def open_lake(source: str, reading: Reading) -> Lake:
+def open_lake(source: str, options: ReadOptions) -> Lake:
     """Find the pieces of a table and read its header.
 
     Args:
         source: A pattern such as ``lake/**/*.parquet`` or ``data-*.csv.gz``; a folder, whose files are taken whatever
             its depth; or ``file.duckdb::table``. Folders named ``key=value`` become columns.
-        reading: How to read text files.
+        options: How to read text files.
 
     Raises:
         InputError: Nothing there, or files that do not make one table.
@@ -87,7 +70,7 @@ def open_lake(source: str, reading: Reading) -> Lake:
     if DATABASE in source:
         return _database(*source.split(DATABASE, 1))
     root, files = _files(source)
-    found = [_piece(file, root, reading) for file in files]
+    found = [_piece(file, root, options) for file in files]
     names = found[0].names
     for piece in found:
         if sorted(piece.names) != sorted(names):
@@ -112,7 +95,7 @@ def _files(source: str) -> tuple[Path, list[Path]]:
     if path.is_dir():
         root, found = path, sorted(p for p in path.rglob("*") if p.is_file())
         found = [p for p in found if not any(part.startswith((".", "_")) for part in p.relative_to(path).parts)]
-        found = [p for p in found if suffix_of(p) in (*PARQUET, *DELIMITERS)]
+        found = [p for p in found if _is_piece(p)]
     else:
         root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
         found = sorted(Path(p) for p in glob.glob(source, recursive=True) if Path(p).is_file())
@@ -123,14 +106,18 @@ def _files(source: str) -> tuple[Path, list[Path]]:
     return root, found
 
 
-def _piece(path: Path, root: Path, reading: Reading) -> Lake:
-    suffix = suffix_of(path)
-    if suffix in PARQUET:
-        piece = _parquet(path)
-    elif suffix in DELIMITERS or not suffix:
-        piece = _text(path, reading)
-    else:
-        raise InputError(f"files of type {suffix!r} are not read in pieces; use .csv, .tsv (also .gz) or .parquet")
+def _is_piece(path: Path) -> bool:
+    suffix, packed = split_suffixes(path.name)
+    return suffix in DELIMITERS or (not packed and suffix in PARQUET)
+
+
+def _piece(path: Path, root: Path, options: ReadOptions) -> Lake:
+    suffix, packed = split_suffixes(path.name)
+    if suffix and not _is_piece(path):
+        raise InputError(
+            f"files of type {suffix + packed!r} are not read in pieces; use .csv, .tsv (also .gz, .bz2, .xz, .zst) or .parquet"
+        )
+    piece = _file(path, options)
     keys = _partition(path, root)
     if not keys:
         return piece
@@ -157,49 +144,25 @@ def _partition(path: Path, root: Path) -> dict[str, str | None]:
     return {key: None if value == "__HIVE_DEFAULT_PARTITION__" else value for key, equals, value in pairs if equals and key}
 
 
-def _parquet(path: Path) -> Lake:
-    try:
-        schema = pyarrow.parquet.read_schema(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
-    check_names(list(schema.names), path)
-    texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+def _file(path: Path, options: ReadOptions) -> Lake:
+    source = open_source(path, replace(options, sql=None, sheet=None))
+    check_names(list(source.header.names), path)
 
     def chunks() -> Iterator[pa.Table]:
-        try:
-            with pyarrow.parquet.ParquetFile(path, read_dictionary=texts) as file:
-                for batch in file.iter_batches(batch_size=CHUNK):
-                    yield plain_table(pa.Table.from_batches([batch]), path.name)
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{path.name} is not a readable Parquet file: {type(error).__name__}") from None
-
-    return Lake(tuple(schema.names), chunks)
-
-
-def _text(path: Path, reading: Reading) -> Lake:
-    delimiter = reading.delimiter_of(path)
-    names = read_header(path, delimiter, reading.encoding)
-
-    def chunks() -> Iterator[pa.Table]:
-        first, held = True, []
-        try:
-            with pyarrow.csv.open_csv(path, **csv_options(names, delimiter, reading.encoding)) as file:
-                for batch in file:
-                    held.append(batch.slice(1) if first else batch)
-                    first = first and batch.num_rows == 0
-                    if sum(b.num_rows for b in held) >= CHUNK:
-                        yield _joined(held)
-                        held = []
-        except (OSError, UnicodeError, pa.ArrowException) as error:
-            raise text_fault(error, path.name, reading.encoding) from None
+        held: list[pa.RecordBatch] = []
+        for batch in source.batches():
+            held.append(batch)
+            if sum(b.num_rows for b in held) >= CHUNK:
+                yield _joined(held, path.name)
+                held = []
         if held:
-            yield _joined(held)
+            yield _joined(held, path.name)
 
-    return Lake(tuple(names), chunks)
+    return Lake(tuple(source.header.names), chunks)
 
 
-def _joined(batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(batches).unify_dictionaries()
+def _joined(batches: list[pa.RecordBatch], name: str) -> pa.Table:
+    return plain_table(pa.Table.from_batches(batches), name).unify_dictionaries()
 
 
 def _database(file: str, table: str) -> Lake:

@@ -9,14 +9,15 @@ import pytest
 
 from evaluation.bench import scale
 from synth.errors import InputError
-from synth.privacy.lake import Reading, open_lake
+from synth.privacy.lake import open_lake
+from synth.reading.source import ReadOptions
 
 
 def test_the_made_up_rows_are_those_of_the_schema(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "CHUNK", 50)
     scale.write_lake(tmp_path, 120)
     assert [pyarrow.parquet.read_metadata(p).num_rows for p in sorted(tmp_path.iterdir())] == [50, 50, 20]
-    found = open_lake(str(tmp_path), Reading())
+    found = open_lake(str(tmp_path), ReadOptions())
     assert found.names == tuple(c.name for c in scale.columns())
     first = next(found.chunks()).to_pandas()
     assert np.corrcoef(first["f"], first["b"].astype(float))[0, 1] > 0.1
@@ -39,4 +40,4 @@ def test_a_record_a_size(tmp_path, monkeypatch):
     assert all(e["TMPDIR"] for _, e in asked)
     assert [p.name for p in tmp_path.iterdir()] == ["scale.jsonl"]
     with pytest.raises(InputError):
-        open_lake(asked[0][0][4], Reading())
+        open_lake(asked[0][0][4], ReadOptions())

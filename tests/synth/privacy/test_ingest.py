@@ -12,10 +12,10 @@ from synth.privacy.budget import Budget
 from synth.privacy.ingest import open_frame, read_rows, read_table
 from synth.privacy.ledger import Ledger
 from synth.privacy.prepare import prepare
-from synth.privacy.readers import read_header
 from synth.progress import Silent
 from synth.reading.frames import Loaded
 from synth.reading.source import MAX_COLUMNS, ReadOptions
+from synth.reading.text import read_header
 from synth.schema import Column, Kind, Schema
 
 SECRET = "SECRET-4711"
@@ -192,6 +192,7 @@ def test_a_lake_gives_the_answers_of_the_whole_table(tmp_path, keystream, monkey
     frame[20:33].to_csv(tmp_path / "lake" / "b.csv.gz", index=False)
     frame[33:].to_parquet(tmp_path / "lake" / "sub" / "c.parquet")
     monkeypatch.setattr(lake, "CHUNK", 7)
+    monkeypatch.setattr("synth.reading.columnar.BATCH_ROWS", 7)
     made = Column(name="id", kind=Kind.IDENTIFIER, pattern="[0-9]{8}")
     columns = (Column(name="number"), Column(name="town"), made, Column(name="day"), Column(name="flag"))
     schema = Schema(columns=columns, public_rows=n)

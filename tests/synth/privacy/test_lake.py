@@ -1,5 +1,6 @@
 """Many files as one table: each row once, whatever the layout; nothing that depends on rows is quoted."""
 
+import lzma
 import sys
 
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 
 from synth.errors import InputError
 from synth.privacy import lake
-from synth.privacy.lake import Reading, is_lake, open_lake
+from synth.privacy.lake import is_lake, open_lake
+from synth.reading.source import ReadOptions
 
 ROWS = pd.DataFrame({"n": range(10), "t": list("abcdefghij")})
 SECRET = "SECRET-4711"
@@ -26,7 +28,7 @@ def write(folder, name, frame):
 
 
 def read(source, **options):
-    found = open_lake(str(source), Reading(**options))
+    found = open_lake(str(source), ReadOptions(**options))
     return found, pd.concat([c.to_pandas().astype(object) for c in found.chunks()], ignore_index=True)
 
 
@@ -64,17 +66,15 @@ def test_the_files_of_a_table(tmp_path):
 
 
 def test_text_files_are_read_in_chunks_without_their_header(tmp_path, monkeypatch):
-    from synth.privacy import readers
-
-    monkeypatch.setattr(readers, "BLOCK_BYTES", 64)
+    monkeypatch.setattr("synth.reading.text.BLOCK_BYTES", 64)
     monkeypatch.setattr(lake, "CHUNK", 20)
     frame = pd.DataFrame({"t": [f"value {i}" for i in range(100)], "n": range(100)})
     path = write(tmp_path, "a.csv", frame)
-    chunks = list(open_lake(str(path), Reading()).chunks())
+    chunks = list(open_lake(str(path), ReadOptions()).chunks())
     assert len(chunks) > 2
     assert [t for c in chunks for t in c["t"].to_pylist()] == list(frame["t"])
     (tmp_path / "empty.csv").write_text("x,y\n")
-    assert sum(c.num_rows for c in open_lake(str(tmp_path / "empty.csv"), Reading()).chunks()) == 0
+    assert sum(c.num_rows for c in open_lake(str(tmp_path / "empty.csv"), ReadOptions()).chunks()) == 0
 
 
 def test_tables_of_a_database(tmp_path, monkeypatch):
@@ -92,23 +92,23 @@ def test_tables_of_a_database(tmp_path, monkeypatch):
     for source, match in ((f"{path}::none", "check both names"), (f"{tmp_path / 'no'}::t", "there is no file"), (
         f'{path}::visits"; DROP TABLE visits; --', "check both names")):  # fmt: skip
         with pytest.raises(InputError, match=match):
-            open_lake(source, Reading())
+            open_lake(source, ReadOptions())
     with pytest.raises(InputError, match="holds lists"):
         read(f"{path}::odd")
 
-    opened = open_lake(f"{path}::visits", Reading())
+    opened = open_lake(f"{path}::visits", ReadOptions())
     path.write_bytes(b"")
     with pytest.raises(InputError, match="cannot read table"):
         list(opened.chunks())
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(InputError, match="pip install duckdb"):
-        open_lake(f"{path}::visits", Reading())
+        open_lake(f"{path}::visits", ReadOptions())
 
 
 @pytest.mark.parametrize(("source", "match"), [("*.parquet", "quote a pattern"), ("", "directory .* holds no")])
 def test_nothing_there_is_a_sentence(tmp_path, source, match):
     with pytest.raises(InputError, match=match):
-        open_lake(str(tmp_path / source), Reading())
+        open_lake(str(tmp_path / source), ReadOptions())
 
 
 def test_what_is_a_lake(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_files_that_make_no_table_are_refused_without_quoting(tmp_path):
     write(tmp_path, "a.csv", ROWS)
     write(tmp_path, f"{SECRET}=1/b.csv", ROWS.rename(columns={"n": SECRET}))
     with pytest.raises(InputError, match="do not have the same columns") as caught:
-        open_lake(str(tmp_path), Reading())
+        open_lake(str(tmp_path), ReadOptions())
     assert SECRET not in str(caught.value)
     (tmp_path / "bad").mkdir()
     for name, content, match in (
@@ -134,7 +134,7 @@ def test_files_that_make_no_table_are_refused_without_quoting(tmp_path):
     ):
         (tmp_path / "bad" / name).write_text(content)
         with pytest.raises(InputError, match=match) as caught:
-            open_lake(str(tmp_path / "bad" / "*"), Reading())
+            open_lake(str(tmp_path / "bad" / "*"), ReadOptions())
         (tmp_path / "bad" / name).unlink()
     for content in (f"x,y\n1,{SECRET},3\n", b"x,y\n1,\xe9" + SECRET.encode() + b"\n"):
         path = tmp_path / "bad" / "a.csv"
@@ -146,10 +146,22 @@ def test_files_that_make_no_table_are_refused_without_quoting(tmp_path):
 
 def test_a_broken_file_in_the_middle_is_a_sentence(tmp_path):
     path = write(tmp_path, "a.parquet", ROWS)
-    opened = open_lake(str(tmp_path), Reading())
+    opened = open_lake(str(tmp_path), ReadOptions())
     pyarrow.parquet.write_table(pa.table({"other": [1]}), path)
     with pytest.raises((InputError, KeyError)):
         list(opened.chunks())
     path.write_bytes(b"SECRET")
     with pytest.raises(InputError, match="not a readable Parquet file"):
         list(opened.chunks())
+
+
+def test_pieces_are_read_as_files_are(tmp_path):
+    (tmp_path / "a.csv").write_text("n;t\n1;'x;y'\n")
+    with lzma.open(tmp_path / "b.csv.xz", "wt") as file:
+        file.write("t;n\nz;2\n")
+    found, frame = read(tmp_path, delimiter=";", quote="'")
+    assert found.names == ("n", "t")
+    assert frame.to_numpy().tolist() == [["1", "x;y"], ["2", "z"]]
+    write(tmp_path / "own", "a.parquet", ROWS).rename(tmp_path / "own" / "a.parquet.gz")
+    with pytest.raises(InputError, match=r"files of type '\.parquet\.gz'"):
+        open_lake(str(tmp_path / "own" / "*"), ReadOptions())

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from synth.privacy import lake
-from synth.privacy.lake import Reading, open_lake
+from synth.privacy.lake import open_lake
 from synth.privacy.parts import exact_fingerprint, frame_part, lake_part
+from synth.reading.source import ReadOptions
 from synth.schema import Column, Schema
 
 ROWS = pd.DataFrame({"n": range(60), "who": [f"p{i % 7}" if i % 3 else None for i in range(60)]})
@@ -15,7 +16,7 @@ PERSONS = Schema(columns=(Column(name="n"), Column(name="who")), entity="who", m
 
 
 def parts_of_lake(path, schema, of=3):
-    whole = open_lake(str(path), Reading())
+    whole = open_lake(str(path), ReadOptions())
     chunks = [[c.to_pandas() for c in lake_part(whole, schema, (rank, of)).chunks()] for rank in range(of)]
     return [pd.concat(c, ignore_index=True) for c in chunks]
 
@@ -29,6 +30,7 @@ def parts_of_frame(path, schema, of=3):
 @pytest.mark.parametrize("schema", [None, PLAIN, PERSONS])
 def test_every_row_lies_at_one_worker(tmp_path, monkeypatch, parts, schema):
     monkeypatch.setattr(lake, "CHUNK", 7)
+    monkeypatch.setattr("synth.reading.columnar.BATCH_ROWS", 7)
     ROWS.to_csv(tmp_path / "t.csv", index=False)
     found = parts(tmp_path / "t.csv", schema)
     assert sorted(int(n) for part in found for n in part["n"]) == list(range(60))
@@ -44,7 +46,8 @@ def test_chunks_of_another_size_change_no_home(tmp_path, monkeypatch):
     homes = []
     for size in (5, 1000):
         monkeypatch.setattr(lake, "CHUNK", size)
-        parts = [lake_part(open_lake(str(tmp_path / "t.parquet"), Reading()), PERSONS, (rank, 3)) for rank in range(3)]
+        monkeypatch.setattr("synth.reading.columnar.BATCH_ROWS", size)
+        parts = [lake_part(open_lake(str(tmp_path / "t.parquet"), ReadOptions()), PERSONS, (rank, 3)) for rank in range(3)]
         homes.append([[n for chunk in part.chunks() for n in chunk["n"].to_pylist()] for part in parts])
     assert homes[0] == homes[1]
 

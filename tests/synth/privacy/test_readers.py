@@ -6,12 +6,7 @@ import pyarrow as pa
 import pytest
 
 from synth.errors import InputError
-from synth.privacy.readers import check_names, csv_options, plain_table, suffix_of, text_fault
-
-
-@pytest.mark.parametrize(("name", "suffix"), [("a.CSV", ".csv"), ("a.csv.gz", ".csv"), ("a.b.parquet", ".parquet"), ("a", "")])
-def test_the_suffix_says_the_format(name, suffix):
-    assert suffix_of(Path(name)) == suffix
+from synth.privacy.readers import check_names, plain_table
 
 
 def test_plain_types():
@@ -25,17 +20,7 @@ def test_plain_types():
             plain_table(pa.table({"k": cells}), "a.parquet")
 
 
-def test_a_delimiter_is_one_character():
-    with pytest.raises(InputError, match="one character"):
-        csv_options(["a"], ";;", "utf-8")
-
-
 def test_names_that_read_as_data_are_not_quoted():
     check_names(["a", "b"], Path("x.csv"))
     with pytest.raises(InputError, match="columns 1 and 2 with one name"):
         check_names(["37", "37"], Path("x.csv"))
-
-
-def test_faults_quote_nothing():
-    for error in (pa.ArrowInvalid("SECRET"), pa.ArrowInvalid("invalid UTF8 SECRET"), OSError("SECRET")):
-        assert "SECRET" not in str(text_fault(error, "a.csv", "utf-8"))
