@@ -23,7 +23,7 @@ from synth.privacy.ingest import header_of, load_public, load_table, open_frame,
 from synth.privacy.keyed import keyed_stream, read_noise_key, seed_of
 from synth.privacy.ledger import check_admission
 from synth.privacy.prepare import prepare
-from synth.privacy.public import PublicRows, set_beside
+from synth.privacy.public import PublicRows, rows_beside, set_beside
 from synth.privacy.randomness import Entropy, FreshBytes
 from synth.privacy.rows import StoredRows
 from synth.privacy.together import check_alike, crew, follow, tell
@@ -203,7 +203,7 @@ def learn(
     rows = held.pop()
     check_groups(synthesizer, rows.schema)
     book, known, persons = rows.ledger, rows.whole, rows.persons
-    table, codec = prepare(rows, run.progress)
+    table, codec = prepare(rows, run.progress, None if public is None else rows_beside(rows, public))
     warnings = [] if public is None else set_beside(rows, table, codec, public)
     del rows
     lost: tuple[str, ...] = ()

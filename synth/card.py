@@ -56,6 +56,7 @@ def sections(
                 f"{receipt.rows:,} ({'declared public' if receipt.rows_public else 'noisy count'})",
             ),
             ("columns", str(len(schema.columns))),
+            *([("target", schema.target)] if schema.target is not None else []),
             ("learnt with budget", learnt or "nothing: every fact was public"),
             ("epsilon found by the accountant", f"{receipt.epsilon_spent:.4g} at delta {receipt.calibration_delta:.3g}"),
             ("cross-check", ", ".join(f"{name} {value:.4g}" for name, value in receipt.accountants.items())),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from synth.cli.console import Reporter, out, print_json, say
-from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, Sheet, Sql, interruptible
+from synth.cli.fitting import Delimiter, Force, Json, Quiet, Quote, Sheet, Sql, interruptible, told_earlier
 from synth.cli.options import Aim, MaxColumns, ProtectGroups, names_of
 from synth.cli.sweeping import material_of
 from synth.config import FitConfig, config_toml
@@ -178,6 +178,7 @@ def _private(
     epsilon = float(said.epsilon or 0)
     event = promised(epsilon, said.delta, texts, runs, said.protect_groups)
     check_writable(place, force=force)
+    told_earlier(book, quiet=quiet or as_json)
     say(
         f"each try gets epsilon {event.run_epsilon:.3g} of {epsilon:g}, preparing the table included; there will be "
         f"{event.mean:.3g} tries on average, how many is not told, and it does not go on if it is interrupted",

@@ -4,6 +4,9 @@ The logarithm of the density is a cubic spline with a roughness penalty (P-splin
 doi:10.1214/ss/1038425655), fitted to all levels of the histogram at once. The noise is known exactly, so Mallows' Cp says how
 smooth it is. What stands out beyond the noise (heavy cells, steps, gaps) is added back from the histogram; bumps and tails that
 the noise could have made are taken away: a row drawn far outside the data costs more than a tail too light. Post-processing.
+
+Where public rows lie beside, their histogram is tried as the shape: the spline then is the logarithm of the ratio to it. It is
+taken where Mallows' Cp, on the noisy histogram, prefers it; so a misleading one is left aside.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import BSpline
-from scipy.ndimage import median_filter
+from scipy.ndimage import median_filter, uniform_filter1d
 from scipy.special import ndtr, ndtri
 
 from synth.encoding.hierarchy import BRANCHING, level_counts, level_sizes
@@ -41,13 +44,14 @@ SLOWER = 1.2  # than the masses fell before, a fall may be
 TAIL = 1.0  # standard deviations of mass below which a tail is no longer seen
 
 
-def smooth_masses(noisy: list[FloatArray], sigma: float, total: float) -> FloatArray:
+def smooth_masses(noisy: list[FloatArray], sigma: float, total: float, beside: FloatArray | None = None) -> FloatArray:
     """Plausible rows per fine cell: not negative, smooth where the noise leaves no choice, shape of ``noisy[0]``.
 
     Args:
         noisy: Noisy counts per level, finest first, shapes ``level_sizes``.
         sigma: Standard deviation of each.
         total: Rows that have a value, as far as known; above 0.
+        beside: Public rows per fine cell, where there are some.
     """
     cells = len(noisy[0])
     if cells < FEW:
@@ -56,14 +60,38 @@ def smooth_masses(noisy: list[FloatArray], sigma: float, total: float) -> FloatA
         excess = noisy[0] - median_filter(noisy[0], WINDOW, mode="nearest")
         excess[excess < _largest(cells) * sigma] = 0.0
         rest = [level - more for level, more in zip(noisy, level_counts(excess), strict=True)]
-        base = _fit(rest, sigma, total)
-        for _ in range(2):  # the upper side, then the lower
-            base = _fade(_level_bumps(base, sigma), sigma)[::-1]
-        base, runs = np.maximum(base + _beyond(rest, base, sigma), 0.0), _runs(rest, sigma)
-        for _ in range(2):
-            base, runs = _confine(base, runs)[::-1], runs.mirrored(cells)
-        out = base + excess
+        plain = _fit(rest, sigma, total)
+        shaped = None if beside is None or not beside.any() else _fit(noisy, sigma, total, np.log(public_shape(beside)))
+        if shaped is not None and shaped.score < plain.score + 2 * np.count_nonzero(excess):
+            out = np.maximum(shaped.density + _beyond(noisy, shaped.density, sigma), 0.0)
+        else:
+            out = _plausible(plain.density, rest, sigma) + excess
     return np.asarray(out * (total / out.sum()) if out.sum() > 0 else np.full(cells, total / cells))
+
+
+def public_shape(counts: FloatArray) -> FloatArray:
+    """Shares of cells among public rows, above 0: as smooth as chance among the rows leaves them.
+
+    Counts are drawn towards the mean of their neighbours, the more the less they vary beyond chance (gamma and Poisson).
+
+    Args:
+        counts: Public rows per cell, shape (cells,), not all 0.
+    """
+    near = uniform_filter1d(counts, WINDOW, mode="nearest")
+    beyond = max(float(((counts - near) ** 2 - near).sum() / max((near**2).sum(), 1e-300)), 0.0)
+    shrunk = near + (counts - near) * beyond * near / (1 + beyond * near)
+    shares = np.maximum(shrunk, 0.0) + 1 / len(counts)  # and one row anywhere
+    return np.asarray(shares / shares.sum())
+
+
+def _plausible(base: FloatArray, rest: list[FloatArray], sigma: float) -> FloatArray:
+    """A fit without bumps and tails that the noise could have made, and with what stands out beyond it."""
+    for _ in range(2):  # the upper side, then the lower
+        base = _fade(_level_bumps(base, sigma), sigma)[::-1]
+    base, runs = np.maximum(base + _beyond(rest, base, sigma), 0.0), _runs(rest, sigma)
+    for _ in range(2):
+        base, runs = _confine(base, runs)[::-1], runs.mirrored(len(base))
+    return base
 
 
 def _largest(size: int) -> float:
@@ -79,19 +107,20 @@ class _Fitted(NamedTuple):
     score: float
 
 
-def _fit(noisy: list[FloatArray], sigma: float, total: float) -> FloatArray:
-    """Density of the penalty with the best Cp, from smooth to rough."""
+def _fit(noisy: list[FloatArray], sigma: float, total: float, shape: FloatArray | float = 0.0) -> _Fitted:
+    """The fit of the penalty with the best Cp, from smooth to rough; ``shape`` is the logarithm of what it is a ratio to."""
     basis = _basis(len(noisy[0]))
     rough = np.diff(np.eye(basis.shape[1]), ORDER, axis=0)
     seen = np.concatenate(noisy) / sigma
-    start = np.full(basis.shape[1], np.log(total / len(basis)))
-    best = found = _Fitted(start, np.exp(basis @ start), np.inf)
+    shape = np.broadcast_to(np.asarray(shape, dtype=np.float64), len(basis))
+    start = np.full(basis.shape[1], np.log(total / np.exp(shape).sum()))
+    best = found = _Fitted(start, np.exp(shape + basis @ start), np.inf)
     for penalty in PENALTIES:
-        found = _newton(basis, rough.T @ rough * penalty, seen, sigma, found.coefficients)
+        found = _newton(basis, rough.T @ rough * penalty, seen, sigma, found.coefficients, shape)
         if found.score > best.score + WORSE:
             break
         best = min(best, found, key=lambda fit: fit.score)
-    return best.density
+    return best
 
 
 def _basis(cells: int) -> FloatArray:
@@ -110,11 +139,13 @@ def _sums(values: FloatArray) -> FloatArray:
     return np.concatenate(parts)
 
 
-def _newton(basis: FloatArray, penalty: FloatArray, seen: FloatArray, sigma: float, start: FloatArray) -> _Fitted:
+def _newton(
+    basis: FloatArray, penalty: FloatArray, seen: FloatArray, sigma: float, start: FloatArray, shape: FloatArray
+) -> _Fitted:
     """Penalised least squares of the exponentiated spline, by damped Gauss-Newton steps."""
 
     def state(at: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-        density = np.exp(np.minimum(basis @ at, 50.0))
+        density = np.exp(np.minimum(shape + basis @ at, 50.0))
         residual = _sums(density) / sigma - seen
         return density, residual, float(residual @ residual + at @ penalty @ at)
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from synth.encoding.axis import Axis, cell_index, make_axis, split_axis
+from synth.encoding.axis import Axis, Split, apply_policy, cell_index, make_axis, split_axis
 from synth.encoding.bins import Cells, coarse_bins, make_cells, wanted_bins
 from synth.encoding.hierarchy import estimate
 from synth.encoding.lattice import on_lattice
@@ -23,6 +23,7 @@ from synth.encoding.rounding import Rounding, estimate_shares, groups, units_of
 from synth.encoding.smooth import smooth_masses
 from synth.privacy.budget import RowCount
 from synth.privacy.frame import PrivateFrame
+from synth.privacy.rows import Rows
 from synth.privacy.shares import SELECTION_SHARE, Measurement, measurement_mu, sigma_for
 from synth.schema import Column, Schema
 
@@ -36,7 +37,7 @@ MAX_SINGLES = 4096
 
 
 def learn_bins(
-    frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...], rows: RowCount
+    frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...], rows: RowCount, beside: Rows | None = None
 ) -> tuple[dict[str, NumericCodec], list[Measurement]]:
     """Codecs of the numeric columns, and their one-way tables.
 
@@ -45,10 +46,11 @@ def learn_bins(
         declared: What was declared, which decides what is spent.
         columns: The same with kinds and bounds filled in.
         rows: Row count in force.
+        beside: Public rows, which noisy histograms are smoothed towards as far as they agree.
     """
     axes = {c: make_axis(c, c.numeric_bounds()) for c in columns if c.kind is not None and c.kind.is_numeric}
     singles, single_sigma = _learn_singles(frame, declared, axes)
-    learnt = _learn_cells(frame, declared, axes, singles, single_sigma, rows)
+    learnt = _learn_cells(frame, declared, axes, singles, single_sigma, rows, beside)
     mu, codecs, tables = measurement_mu(frame.ledger) / frame.spread, {}, []
     for column, (cells, gone) in learnt.items():
         wanted = wanted_bins(mu, rows.estimate, len(columns), target=column.name == declared.target)
@@ -100,6 +102,7 @@ def _learn_cells(
     singles: dict[Column, dict[float, float]],
     single_sigma: float,
     rows: RowCount,
+    beside: Rows | None,
 ) -> dict[Column, tuple[Cells, float]]:
     """Fine cells of each column from histograms of the rows beside the single values, and rows with a missing value."""
     if not any(c.kind is None or c.kind.is_numeric for c in declared.columns):
@@ -113,11 +116,21 @@ def _learn_cells(
         named = singles.get(column, {})
         split, counts = split_axis(axis, np.asarray(list(named))), np.asarray(list(named.values()), dtype=np.float64)
         levels, gone, sigma = frame.noisy_levels(column, split, mu=mu)
-        masses = smooth_masses(levels, sigma, max(rows.estimate - gone - counts.sum(), 1.0))
+        shape = None if beside is None else public_counts(beside, column, split, frame.schema.missing)
+        masses = smooth_masses(levels, sigma, max(rows.estimate - gone - counts.sum(), 1.0), shape)
         if axis.step and not axis.wide:
             masses = on_lattice(masses, levels[0], sigma, round(axis.low / axis.step))
         out[column] = make_cells(split, estimate(levels, sigma), masses, counts, single_sigma), gone
     return out
+
+
+def public_counts(beside: Rows, column: Column, split: Split, missing: tuple[str, ...]) -> FloatArray:
+    """Public rows per cell of a histogram, shape (cells,), as the private ones are counted."""
+    owner, counts = np.append(split.owner, -1), np.zeros(split.cells)  # an index of -1 means missing
+    for values in beside.numbers(column, missing):
+        place = owner[cell_index(apply_policy(values, split.axis, column.policy), split.axis)]
+        counts += np.bincount(place[place >= 0], minlength=split.cells)
+    return counts
 
 
 def _learn_rounding(

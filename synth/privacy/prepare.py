@@ -19,6 +19,7 @@ from synth.privacy.bins import learn_bins
 from synth.privacy.budget import RowCount, counted_rows, declared_rows
 from synth.privacy.exact import MAX_DIGITS, VALUE_CLASSES, bucket_edges
 from synth.privacy.frame import PrivateFrame
+from synth.privacy.rows import Rows
 from synth.privacy.shares import SELECTION_SHARE, Measurement, sigma_for
 from synth.privacy.vault import PrivateTable
 from synth.progress import Progress
@@ -39,12 +40,13 @@ PROSE_SIGMAS = 6.0  # a column is refused as free text only beyond what noise ma
 BUCKET_SIGMAS = 4.5  # a bucket counts as occupied above this many standard deviations
 
 
-def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Codec]:
+def prepare(frame: PrivateFrame, progress: Progress, beside: Rows | None = None) -> tuple[PrivateTable, Codec]:
     """Learn what the schema leaves open, within its shares, and encode.
 
     Args:
         frame: Raw rows.
         progress: Told about phases.
+        beside: Public rows of the same columns, where there are some.
 
     Returns:
         The codes behind the same ledger, and the public codec whose schema is complete.
@@ -60,7 +62,7 @@ def prepare(frame: PrivateFrame, progress: Progress) -> tuple[PrivateTable, Code
     progress.phase("learning bounds")
     columns = _learn_bounds(frame, declared, columns)
     progress.phase("learning bins")
-    numeric, tables = learn_bins(frame, declared, columns, rows)
+    numeric, tables = learn_bins(frame, declared, columns, rows, beside)
     progress.phase("learning categories")
     categorical, more = _learn_domains(frame, declared, columns)
     codecs: list[ColumnCodec] = []

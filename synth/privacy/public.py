@@ -130,6 +130,12 @@ def _bounds(column: Column, known: npt.NDArray[np.float64]) -> tuple[float, floa
     return (str(low), str(high)) if column.kind is Kind.DATETIME else (float(low), float(high))
 
 
+def rows_beside(frame: PrivateFrame, public: PublicRows) -> Rows:
+    """Public rows as the private ones of a frame are seen."""
+    drawn = public if frame.persons is None else of_persons(public, frame.persons)[1]
+    return drawn.rows(frame.whole)
+
+
 def set_beside(frame: PrivateFrame, table: PrivateTable, codec: Codec, public: PublicRows) -> list[str]:
     """Give a table the codes of public rows, and ask how many private rows equal one of them, for a fixed share.
 
@@ -138,9 +144,9 @@ def set_beside(frame: PrivateFrame, table: PrivateTable, codec: Codec, public: P
     Returns:
         A warning where that is more than chance makes.
     """
-    every, drawn = (public, public) if frame.persons is None else of_persons(public, frame.persons)
+    every = public if frame.persons is None else of_persons(public, frame.persons)[0]
     schema = frame.schema
-    table.public = EncodedTable(codec.domain, public_codes(drawn.rows(frame.whole), codec, schema.missing))
+    table.public = EncodedTable(codec.domain, public_codes(rows_beside(frame, public), codec, schema.missing))
     counted = None if frame.persons is None else rows_name(frame.persons)
     columns = [c.column for c in codec.columns if c.column.name != counted]
     digests = row_digests(every.rows(frame.whole), columns, schema.missing)

@@ -30,6 +30,9 @@ def test_what_was_learnt_is_told(release):
     assert "age (" in done["learnt with budget"]
     assert "noisy count" in done["rows"]
     assert done["columns"] == "3"
+    assert "target" not in done
+    aimed = sections(release.receipt, dataclasses.replace(release.schema, target="town"))
+    assert dict(aimed["What was done"])["target"] == "town"
 
 
 def test_groups_are_weaker_than_one(release):

@@ -33,7 +33,7 @@ def test_a_private_choice_says_first_what_a_try_gets_and_never_how_many_there_we
     assert err.count("trying candidates") == 1
     assert "was chosen among independent, marginal" in " ".join(err.split())
     code, out, _ = call("inspect", tmp_path / "m.synth")
-    assert "truncated negative" in " ".join(out.split())
+    assert "(truncated" in out
     assert call("sample", tmp_path / "m.synth", "-n", "5", "-o", tmp_path / "s.csv", "-q")[0] == 0
     assert len(pd.read_csv(tmp_path / "s.csv")) == 5
 

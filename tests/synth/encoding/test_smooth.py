@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from synth.encoding.hierarchy import level_counts
-from synth.encoding.smooth import BUMP, FEW, TAIL, smooth_masses
+from synth.encoding.smooth import BUMP, FEW, TAIL, public_shape, smooth_masses
 
 
 def noisy(exact, sigma, seed):
@@ -90,3 +90,49 @@ def test_few_cells_and_nothing_to_see():
     assert smooth_masses([np.array([-5.0, -3.0])], 1.0, 12.0).tolist() == [6.0, 6.0]
     empty = smooth_masses(noisy(np.zeros(FEW, dtype=np.int64), 1.0, 3), 1.0, 1.0)
     assert empty.sum() == pytest.approx(1.0)
+
+
+def combed(rows, seed=0):
+    """A bell with teeth: every tenth cell holds as much as its nine neighbours together."""
+    teeth = np.where(np.arange(1000) % 10 == 0, 9.0, 1.0) * np.diff(norm.cdf(np.arange(1001), 300, 60))
+    return np.random.default_rng(seed).multinomial(rows, teeth / teeth.sum())
+
+
+def test_public_rows_that_are_alike_show_what_drowns_in_the_noise():
+    exact, public = combed(2000), combed(5000, 1).astype(float)
+    gaps = np.array(
+        [
+            [np.abs(smooth_masses(noisy(exact, 40.0, seed), 40.0, 2000.0, b) - exact).sum() for b in (public, None)]
+            for seed in range(6)
+        ]
+    )
+    assert gaps[:, 0].max() < 0.6 * gaps[:, 1].min()
+
+
+@pytest.mark.parametrize(("rows", "sigma"), [(2000, 40.0), (50_000, 20.0)])
+def test_misleading_public_rows_are_left_aside(rows, sigma):
+    """Public rows lie elsewhere, or are a few cells only."""
+    exact = bell(rows)
+    for public in (bell(5000, at=700.0), np.where(np.arange(1000) % 100 == 7, 50, 0)):
+        for seed in range(4):
+            levels = noisy(exact, sigma, seed)
+            found, plain = (
+                np.abs(np.cumsum(smooth_masses(levels, sigma, float(rows), b) - exact)).max()
+                for b in (public.astype(float), None)
+            )
+            assert found < max(1.5 * plain, 0.06 * rows)
+
+
+def test_no_public_values_change_nothing():
+    levels = noisy(bell(2000), 60.0, 0)
+    assert np.array_equal(smooth_masses(levels, 60.0, 2000.0, np.zeros(1000)), smooth_masses(levels, 60.0, 2000.0))
+
+
+def test_the_shape_of_public_rows_is_smooth_where_chance_alone_makes_them_vary():
+    flat = np.random.default_rng(0).poisson(4.0, 1000).astype(float)
+    assert public_shape(flat).std() < 0.35 * (flat / flat.sum()).std()
+    teeth = combed(50_000).astype(float)
+    assert np.abs(public_shape(teeth) - teeth / teeth.sum()).sum() < 0.1
+    lonely = public_shape(np.eye(1000)[3])
+    assert (lonely > 0).all()
+    assert lonely.sum() == pytest.approx(1.0)

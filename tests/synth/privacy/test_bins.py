@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth.encoding.axis import make_axis, split_axis
 from synth.privacy import bins
 from synth.privacy.accounting import total_mu
-from synth.privacy.bins import CELLS_SHARE, ROUNDING_SHARE, SINGLES_SHARE, learn_bins
+from synth.privacy.bins import CELLS_SHARE, ROUNDING_SHARE, SINGLES_SHARE, learn_bins, public_counts
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.ingest import open_frame
 from synth.privacy.ledger import Ledger
+from synth.privacy.rows import MemoryRows
 from synth.privacy.shares import SELECTION_SHARE, measurement_mu
 from synth.schema import Column, Kind, Schema
 
@@ -99,3 +101,29 @@ def test_a_column_whose_every_row_is_a_single_value_still_has_bins(keystream, mo
     assert codecs["real"].decode(codecs["real"].encode(np.full(5, np.nan)), np.random.default_rng(0)).shape == (5,)
     alone = np.flatnonzero(codecs["pay"].axis.room() == 1)
     assert len(alone) >= 2
+
+
+def test_public_rows_are_counted_as_private_ones():
+    split = split_axis(make_axis(FINE, (0, 120)), np.array([40.0]))
+    beside = MemoryRows(pd.DataFrame({"age": ["3", "3", "40", "", "200"]}))
+    counts = public_counts(beside, FINE, split, ("",))
+    assert (counts.sum(), counts[3], counts[120]) == (3.0, 2.0, 1.0)  # 40 is a single value
+
+
+def test_public_rows_beside_cost_nothing_and_shape_what_the_noise_hides(keystream):
+    schema, frame = Schema(columns=(FINE,)), rows()[["age"]]
+    heaped = pd.DataFrame({"age": (np.random.default_rng(1).integers(0, 18, 4000) * 5).astype(str)})
+    private = pd.DataFrame({"age": np.random.default_rng(2).integers(0, 18, N) * 5})
+    spent, weights = [], []
+    for table, beside in ((private, MemoryRows(heaped)), (private, None), (frame, MemoryRows(heaped))):
+        book = Ledger(Budget(epsilon=0.3, delta=1e-6))
+        count = declared_rows(N)
+        book.set_rows(count)
+        held = open_frame(table, schema, book, entropy=keystream(1))
+        codecs, _ = learn_bins(held, schema, (FINE,), count, beside)
+        spent.append(book.events)
+        mass = np.asarray(codecs["age"].weights)
+        weights.append(mass[: 18 * 5 : 5].sum() / mass.sum())
+    assert spent[0] == spent[1] == spent[2]
+    assert weights[0] > 0.9
+    assert weights[2] < 0.5
