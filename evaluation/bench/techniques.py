@@ -194,30 +194,32 @@ def scores(data: Data, drawn: pd.DataFrame, seed: int) -> dict[str, float]:
 
 
 def table(records: Sequence[dict[str, Any]]) -> str:
-    """Markdown: a line per technique and data set, the scores at each epsilon with 95 % t-intervals over seeds."""
-    heads = ("technique", "noise on", "data", "epsilon", "seeds", "1-way TV", "3-way TV", "TSTR", "CPU s")
+    """Markdown: a line per data set and technique; scores and 95 % t-intervals over seeds, one epsilon after the other."""
+    steps = " / ".join(f"{epsilon:g}" for epsilon in EPSILONS)
+    heads = ("technique", "noise on", "trusted with rows", "data", "seeds", f"3-way TV at {steps}", f"TSTR at {steps}", "CPU s")
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    groups: dict[tuple[str, str, float], list[dict[str, Any]]] = {}
-    for r in records:
-        groups.setdefault((r["technique"], r["dataset"], r["epsilon"]), []).append(r)
     for dataset in DATASETS:
         for technique in TECHNIQUES:
-            for epsilon in EPSILONS:
-                runs = groups.get((technique.name, dataset, epsilon), [])
-                lines += [_line(technique, dataset, epsilon, runs)] if runs else []
+            runs = [r for r in records if r["technique"] == technique.name and r["dataset"] == dataset]
+            lines += [_line(technique, dataset, runs)] if runs else []
     return "\n".join(lines)
 
 
-def _line(technique: Technique, dataset: str, epsilon: float, runs: Sequence[dict[str, Any]]) -> str:
-    done = [r for r in runs if "failed" not in r]
-    cells = [technique.name, technique.noise, dataset, f"{epsilon:g}", str(len(done))]
-    if not done:
-        return "| " + " | ".join([*cells, f"refused: {runs[0]['failed']}", "", "", ""]) + " |"
-    for name, digits in (("tv_1way", 4), ("tv_3way", 4), ("tstr_auc", 3)):
-        found = [r["scores"][name] for r in done if name in r["scores"]]
-        cells.append(cell(found, digits) if found else "")
-    cells.append(f"{sum(r['cpu_seconds'] for r in done) / len(done):.0f}")
-    return "| " + " | ".join(cells) + " |"
+def _line(technique: Technique, dataset: str, runs: Sequence[dict[str, Any]]) -> str:
+    by_epsilon = [[r for r in runs if r["epsilon"] == epsilon] for epsilon in EPSILONS]
+    by_epsilon = [some for some in by_epsilon if some]
+    seeds = min(len({r["seed"] for r in some}) for some in by_epsilon)
+    scored = [" / ".join(_scored(some, *score) for some in by_epsilon) for score in (("tv_3way", 4), ("tstr_auc", 3))]
+    seconds = [r["cpu_seconds"] for r in runs if "failed" not in r]
+    mean = f"{sum(seconds) / len(seconds):.0f}" if seconds else ""
+    return "| " + " | ".join([technique.name, technique.noise, technique.trust, dataset, str(seeds), *scored, mean]) + " |"
+
+
+def _scored(runs: Sequence[dict[str, Any]], name: str, digits: int) -> str:
+    found = [r["scores"][name] for r in runs if name in r.get("scores", {})]
+    if found:
+        return cell(found, digits)
+    return next((f"refused: {r['failed']}" for r in runs if "failed" in r), "")
 
 
 def main(place: Path, datasets: Sequence[str] = DATASETS) -> None:

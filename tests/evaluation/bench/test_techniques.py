@@ -56,7 +56,8 @@ def test_runs_are_recorded_once_and_shown(data, tmp_path, monkeypatch):
     assert 0.25 < by_name["open"]["scores"]["tstr_auc"] < 0.75
     shown = techniques.table(records)
     assert "refused: too few rows" in shown
-    assert shown.count("\n") == 1 + 4 * 2 + 1
+    assert shown.count("\n") == 1 + 5
+    assert "0.0000 ± 0.0000 / 0.0000 ± 0.0000" in next(line for line in shown.splitlines() if line.startswith("| real |"))
 
 
 def test_every_line_of_the_table_has_its_own_name():
