@@ -18,7 +18,8 @@ from synth.models.given import Given, Weighted
 from synth.models.measured.clipped import clipping_note
 from synth.models.measured.finished import Sampler, coarse_domain, conditioned_rows, independent_rows
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
-from synth.models.measured.settling import ROWS, Steps, settle_weights
+from synth.models.measured.relearn import relearn_target
+from synth.models.measured.settling import ROWS, Steps, settle_products, settle_weights
 from synth.models.measured.stage import Learnt, finish, measure
 from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
@@ -56,6 +57,7 @@ class Hybrid:
         target_products: Whether the target sees products of pairs of columns.
         sharp_target: Whether the net of an ordered target learns first of all whether it is high or low.
         settle: Whether what noise has probably added to the net is taken out of it.
+        relearn_target: Whether what the net knows of a class target is learnt once more from raked rows.
         rake: Whether drawn rows are weighed by the noisy answers.
         protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
         protected_share: Part of the Gaussian budget for these; it is missing in training.
@@ -73,6 +75,7 @@ class Hybrid:
     target_products: bool = True
     sharp_target: bool = True
     settle: bool = True
+    relearn_target: bool = True
     rake: bool = True
     protect_groups: tuple[str, ...] = ()
     protected_share: float = SHARE
@@ -111,9 +114,10 @@ class Hybrid:
             model.plain(domain)
         run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
-        model.draw_rows(
-            even_uniforms(CALIBRATION_DRAWS, len(domain.sizes), rng), [torch.from_numpy(p).float() for p in learnt.coarse]
-        )
+        if self.relearn_target and has_classes(domain):
+            self._calibrate(model, learnt, rng)
+            relearn_target(model, learnt, lambda rows: model.draw_rows(even_uniforms(rows, len(domain.sizes), rng)))
+        self._calibrate(model, learnt, rng)
         tensors, facts = finish(
             learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng, rake=self.rake
         )
@@ -128,6 +132,12 @@ class Hybrid:
         """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
         taken = self.table_share + self._protection.reserved
         return self.private_training and trains(rows, epsilon, delta, columns, table_share=taken)
+
+    @staticmethod
+    def _calibrate(model: Autoregressive, learnt: Learnt, rng: np.random.Generator) -> None:
+        """Move output biases onto the one-way tables."""
+        uniforms = even_uniforms(CALIBRATION_DRAWS, len(learnt.groups.domain.sizes), rng)
+        model.draw_rows(uniforms, [torch.from_numpy(p).float() for p in learnt.coarse])
 
     @property
     def _protection(self) -> Protection:
@@ -163,10 +173,12 @@ class Hybrid:
         if peak is None:
             peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
         start, domain = model.skip.weight.detach().clone(), learnt.groups.domain
+        products = model.products.weight.detach().clone() if model.products is not None else torch.empty(0)
         steps = Steps(plan, gradients.noise_std, peak)
         descend(model, gradients, plan, peak, run)
         if self.settle:
             rows = learnt.mixture.draw_rows(domain, torch.rand(ROWS, len(domain.sizes) + 1, generator=public))
+            settle_products(model, products, rows, steps)
             settle_weights(model, start, rows, steps, target=target_of(domain))
         return clipping_note(gradients, plan)
 
@@ -217,6 +229,12 @@ class Hybrid:
 def target_of(domain: Domain) -> int:
     """Position of the target, or -1."""
     return domain.names.index(domain.target) if domain.target is not None else -1
+
+
+def has_classes(domain: Domain) -> bool:
+    """Whether there is a target, of codes without an order."""
+    target = target_of(domain)
+    return target >= 0 and not (domain.in_order and domain.in_order[target] > 2)
 
 
 def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:

@@ -30,6 +30,7 @@ BANDS = np.array([1, 2, 3, 4, 4, 5, 5, 5, 5])  # of the slowest cosines; 0 where
 LAST_BAND = 6
 PSEUDO = 20.0  # weights of a pair of columns that are made up, spread as all are
 ROUNDS = 15
+TRUSTED = 0.5  # of the weights of a class target's products
 CURVATURES = np.append(0.0, np.geomspace(1e-6, 1.0, 100))
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -88,6 +89,32 @@ def settle_weights(model: Autoregressive, start: Tensor, rows: Tensor, steps: St
     model.skip.weight.copy_(settled)
 
 
+@torch.no_grad()
+def settle_products(model: Autoregressive, start: Tensor, rows: Tensor, steps: Steps) -> None:
+    """Take what noise has probably added out of the weights of the target's products of pairs, in place.
+
+    There are hundreds, and a classifier takes their noise for structure: they are posterior means, not merely as far spread
+    as true moves, and half of that, since clipping cuts the gradients of just those rows that surprise a bold net. Those of
+    an ordered target stay: regression loses more by weak links than by noise.
+
+    Args:
+        model: After DP-SGD; ``model.products`` changes.
+        start: Its weights before, shape (classes, pairs).
+        rows: Public rows, shape (rows, columns), to take curvatures from.
+        steps: Of the run.
+    """
+    if model.products is None or _is_smooth(model, model.target):
+        return
+    loose = 1 - 1 / model.sizes[model.target]
+    moved = (model.products.weight - start).double()
+    moved -= moved.mean(0)
+    sd = np.sqrt(loose) * torch.from_numpy(steps.noise((product_curvatures(model, rows, steps) / loose).numpy()))
+    square = (moved / sd).square().clamp_max(FARTHEST).flatten().numpy()
+    alike = np.zeros(len(square), dtype=np.int64)
+    kept = torch.from_numpy(kept_shares(square, alike, alike)).view(moved.shape)
+    model.products.weight.copy_(TRUSTED * (start.double() + moved * kept))
+
+
 def kept_shares(square: FloatArray, pair: IntArray, band: IntArray) -> FloatArray:
     """Share of each move's square that is no noise, shape (moves,), from 0 to 1: its posterior mean.
 
@@ -123,10 +150,38 @@ def curvatures(model: Autoregressive, rows: Tensor, steps: Steps) -> Tensor:
 
     Those of Gauss and Newton: variance of an output's effect times square of the input, less where gradients are clipped.
     """
-    inputs = torch.block_diag(*model.bases)[rows + model.offsets].sum(1)  # type: ignore[no-untyped-call]
+    inputs, logits = _inputs(model, rows), model.logits(rows)
+    spreads = torch.cat([_spread(model, j, logits[j]) for j in range(len(model.sizes))], 1)
+    clipped = _clipped(model, rows, inputs, logits, steps)
+    bends: Tensor = (spreads * clipped[:, None]).double().T @ inputs.double().square() / len(rows)
+    return bends
+
+
+@torch.no_grad()
+def product_curvatures(model: Autoregressive, rows: Tensor, steps: Steps) -> Tensor:
+    """The same along the weights of the target's products, shape (classes, pairs)."""
+    inputs, logits = _inputs(model, rows), model.logits(rows)
+    spread = _spread(model, model.target, logits[model.target])
+    clipped = _clipped(model, rows, inputs, logits, steps)
+    bends: Tensor = (spread * clipped[:, None]).double().T @ model.pairs(rows).double().square() / len(rows)
+    return bends
+
+
+def _inputs(model: Autoregressive, rows: Tensor) -> Tensor:
+    inputs: Tensor = torch.block_diag(*model.bases)[rows + model.offsets].sum(1)  # type: ignore[no-untyped-call]
+    return inputs
+
+
+def _spread(model: Autoregressive, column: int, logit: Tensor) -> Tensor:
+    """Variance of every output's effect on a column's logits, shape (rows, size)."""
+    chances, basis = logit.softmax(1), model.bases[column]
+    return chances @ basis.square() - (chances @ basis).square()
+
+
+def _clipped(model: Autoregressive, rows: Tensor, inputs: Tensor, logits: list[Tensor], steps: Steps) -> Tensor:
+    """What clipping leaves of each row's gradient, shape (rows,), from 0 to 1."""
     lengths = torch.stack([part.square().sum(1) for part in torch.split(inputs, model.sizes, 1)], 1)
-    spreads, before, squared = [], torch.zeros(len(rows)), torch.zeros(len(rows))
-    logits = model.logits(rows)
+    before, squared = torch.zeros(len(rows)), torch.zeros(len(rows))
     for j in model.order:
         chances, basis = logits[j].softmax(1), model.bases[j]
         errors = (basis[rows[:, j]] - chances @ basis).square().sum(1)
@@ -134,12 +189,7 @@ def curvatures(model: Autoregressive, rows: Tensor, steps: Steps) -> Tensor:
             squared += errors * model.pairs(rows).square().sum(1)
         squared += errors * before
         before = before + lengths[:, j]
-    for logit, basis in zip(logits, model.bases, strict=True):
-        chances = logit.softmax(1)
-        spreads.append(chances @ basis.square() - (chances @ basis).square())
-    clipped = (steps.plan.max_grad_norm / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)
-    bends: Tensor = (torch.cat(spreads, 1) * clipped[:, None]).double().T @ inputs.double().square() / len(rows)
-    return bends
+    return (steps.plan.max_grad_norm / squared.sqrt().clamp_min(1e-12)).clamp_max(1.0)
 
 
 def _is_smooth(model: Autoregressive, column: int) -> bool:

@@ -102,6 +102,17 @@ def test_noise_is_taken_out_of_what_was_trained_unless_switched_off(settle, monk
     assert found == ([(1, 3, 3, True)] if settle else [])
 
 
+@pytest.mark.parametrize(
+    ("switch", "target", "in_order", "times"), [(True, "c1", 0, 1), (False, "c1", 0, 0), (True, "c1", 4, 0), (True, None, 0, 0)]
+)
+def test_a_class_target_is_learnt_again_from_raked_rows_unless_switched_off(switch, target, in_order, times, monkeypatch):
+    found = []
+    monkeypatch.setattr(hybrid, "relearn_target", lambda model, learnt, draw: found.append(draw(50).shape))
+    dom = domain((4, 4, 2), target, (0, in_order, 0))
+    Hybrid(steps=3, relearn_target=switch).fit(private(uniform((4, 4, 2), 4000), dom), Run())
+    assert found == [(50, 3)] * times
+
+
 def test_a_tiny_budget_leaves_independent_columns_and_a_note():
     dom = domain((4, 4, 2), "c2")
     data = private(uniform((4, 4, 2), 100), dom, epsilon=0.01)

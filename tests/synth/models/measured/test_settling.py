@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from synth.models.measured.settling import Steps, curvatures, kept_shares, settle_weights
+from synth.models.measured.settling import (
+    TRUSTED,
+    Steps,
+    curvatures,
+    kept_shares,
+    product_curvatures,
+    settle_products,
+    settle_weights,
+)
 from synth.models.measured.warm import MOMENTUM, WARM_UP
 from synth.models.nets.autoregressive import Autoregressive, target_scores
 from synth.models.nets.tabular import schedule
@@ -104,3 +112,42 @@ def test_a_net_of_one_column_before_the_target_is_left_alone():
     model = Autoregressive(dom, torch.zeros(6))
     settle_weights(model, torch.ones(6, 6), torch.zeros(5, 2, dtype=torch.long), steps(), target=1)
     assert not model.skip.weight.any()
+
+
+@torch.no_grad()
+def test_curvatures_of_products_are_second_derivatives():
+    model, codes, step = network(), rows(40), 1e-2
+    found = product_curvatures(model, codes, steps(norm=1e9))
+    model.double()
+    model.bases = [basis.double() for basis in model.bases]
+    for place in [(0, 1), (1, 3)]:
+        losses = []
+        for move in (step, -2 * step, step):
+            model.products.weight[place] += move
+            losses.append(float(model(codes).mean()))
+        second = (losses[0] + losses[1] - 2 * losses[2]) / step**2
+        assert float(found[place]) == pytest.approx(second, rel=1e-2, abs=1e-6)
+
+
+@pytest.mark.parametrize(("size", "least", "most"), [(0.0, 0.0, 0.5), (30.0, 0.9, 1.001)])
+def test_products_lose_noise_and_half_of_what_is_left(size, least, most):
+    model, run = network(), steps()
+    start, rng = model.products.weight.detach().clone(), np.random.default_rng(4)
+    sd = run.noise(2 * product_curvatures(model, rows(), run).numpy())
+    moved = sd * (rng.normal(size=start.shape) + size * rng.choice([-1, 1], start.shape))
+    moved -= moved.mean(0)
+    with torch.no_grad():
+        model.products.weight.add_(torch.from_numpy(moved))
+    settle_products(model, start, rows(), run)
+    left = (model.products.weight / TRUSTED - start).detach().numpy()
+    assert least <= np.linalg.norm(left) / np.linalg.norm(moved) <= most
+
+
+def test_products_of_an_ordered_target_stay():
+    domain = Domain(names=("a", "b", "t"), sizes=(4, 3, 6), target="t", in_order=(4, 0, 6))
+    means = [np.arange(4.0), np.arange(3.0), None]
+    model = Autoregressive(domain, torch.zeros(13), target_scores(domain, [np.full(k, 1 / k) for k in (4, 3, 6)], means))
+    with torch.no_grad():
+        model.products.weight.fill_(0.3)
+    settle_products(model, torch.zeros_like(model.products.weight), torch.zeros(5, 3, dtype=torch.long), steps())
+    assert (model.products.weight == 0.3).all()
