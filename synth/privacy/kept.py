@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from synth.privacy.workers import Workers
 
 
+LOST = (
+    "an answer was lost when the run was stopped between its charge and the checkpoint, and what is left of the budget does "
+    "not carry the question again ({}); start anew without --resume, which is charged anew"
+)
+
+
 class KeptLedger(Ledger):
     """Asks each question once: answers are kept in a checkpoint, and given again when the run goes on."""
 
@@ -175,12 +181,19 @@ class KeptLedger(Ledger):
         try:
             with super().settled():
                 yield
-        except RefusedError:
+        except RefusedError as error:
             self._journal.discard()
+            if self._lost():
+                raise RefusedError(LOST.format(error)) from None
             raise
         finally:
             if self._journal.is_empty():
                 self._journal.discard()
+
+    def _lost(self) -> bool:
+        """Whether a charge from before an interruption has no answer."""
+        known = sum(len(a.events) for a in self.checkpoint.answers if a.start < len(self._past.events))
+        return known < len(self._past.events)
 
     def _record_rows(self, facts: dict[str, Any]) -> None:
         if self._past.rows not in (None, facts):

@@ -137,6 +137,18 @@ def test_an_answer_that_was_lost_is_drawn_at_a_charge_of_its_own(tmp_path):
     assert len([r for r in read_ledger(tmp_path / "l") if r["record"] == "event"]) == 3
 
 
+def test_a_run_that_cannot_ask_again_says_why(tmp_path):
+    book, whole = kept_run(tmp_path), GaussianEvent(what="all", sigma=6.0)
+    book.ask(EVENT, draw=drawn(1))
+    with pytest.raises(AssertionError):
+        book.ask(whole, draw=never)  # dies between the charge and the checkpoint
+    again = going_on(tmp_path)
+    again.ask(EVENT, draw=never)
+    with pytest.raises(RefusedError, match=r"an answer was lost .* \(all does not fit .*\); start anew"), again.settled():
+        again.ask(whole, draw=never)
+    assert not (tmp_path / "c").exists()
+
+
 def test_whoever_was_taken_over_charges_no_more(tmp_path):
     first = kept_run(tmp_path)
     second = going_on(tmp_path)
