@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
-from synth.encoding.present import Cells, arrow_array, arrow_type, as_texts
+from synth.encoding.present import Cells, arrow_array, arrow_type, as_texts, cast_texts
 from synth.schema import Column, Kind
 from synth.storage import Family
 
@@ -39,10 +40,17 @@ class Coded:
         """One cell a row."""
         return np.take(self.values, self.places, mode="clip")
 
-    def occurring(self) -> list[str]:
+    def occurring(self, column: Column) -> list[str]:
         """Texts that occur, in the order of the values."""
         found = np.bincount(self.places, minlength=len(self.values)) > 0
-        return [text for text in self.values[found] if text is not None]
+        return [text for text in as_texts(self.values[found], column) if text is not None]
+
+
+def by_place(cells: Cells) -> Coded:
+    """Cells by place among those that are there."""
+    places, found = pd.factorize(cells)
+    values: Cells = np.append(found, np.array([None if cells.dtype == object else np.nan], dtype=cells.dtype))
+    return Coded(np.where(places < 0, len(found), places), values)
 
 
 AnyCells = Cells | Coded
@@ -63,14 +71,16 @@ def _filled(texts: Cells, gap: str | None) -> Cells:
 
 
 def in_arrow(cells: AnyCells, column: Column, named: tuple[str, ...] = ()) -> pa.Array:
-    """Cells as an Arrow array of ``arrow_type``; for ``named`` see ``arrow_array``."""
+    """Cells as an Arrow array of ``arrow_type``; ``named`` are all texts that occur, where that is a dictionary."""
     if not isinstance(cells, Coded):
         return arrow_array(cells, column, named)
-    if pa.types.is_dictionary(arrow_type(column)):
-        texts = set(named)
-        values = np.array([text if text in texts else None for text in cells.values], dtype=object)  # others do not occur
-        known = arrow_array(values, column, named)
-        return pa.DictionaryArray.from_arrays(known.indices.take(pa.array(cells.places)), known.dictionary)
+    target = arrow_type(column)
+    if pa.types.is_dictionary(target):
+        values = cast_texts(np.array(named, dtype=object), target.value_type)
+        usable = {text for text, value in zip(named, values, strict=True) if value.is_valid}
+        order = {text: place for place, text in enumerate(text for text in named if text in usable)}  # all others do not occur
+        known = pa.array([order.get(text) for text in as_texts(cells.values, column)], type=pa.int32())
+        return pa.DictionaryArray.from_arrays(known.take(pa.array(cells.places)), values.drop_null())
     return arrow_array(cells.values, column).take(pa.array(cells.places))
 
 

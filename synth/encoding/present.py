@@ -86,7 +86,7 @@ def arrow_array(cells: Cells, column: Column, named: tuple[str, ...] = ()) -> pa
     if kind is Kind.BOOLEAN and not pa.types.is_boolean(target):
         cells = np.array([np.nan if c is None else float(c == "True") for c in cells])
     if cells.dtype == object:
-        return _cast_texts(cells, target)
+        return cast_texts(cells, target)
     gone = np.isnan(cells)
     known = np.where(gone, 0.0, cells)
     if kind is Kind.DATETIME:
@@ -143,11 +143,11 @@ def _dictionary(cells: Cells, target: pa.DataType, named: tuple[str, ...]) -> pa
     indices = pa.array([None if c is None else place[c] for c in cells], type=pa.int32())
     inner = pa.array(values, type=pa.string())
     if not pa.types.is_string(target.value_type):
-        return _cast_texts(cells, target.value_type).dictionary_encode()
+        return cast_texts(cells, target.value_type).dictionary_encode()
     return pa.DictionaryArray.from_arrays(indices, inner)
 
 
-def _cast_texts(cells: Cells, target: pa.DataType) -> pa.Array:
+def cast_texts(cells: Cells, target: pa.DataType) -> pa.Array:
     """Texts as another type, each by itself; missing where they are none of it."""
     known: dict[str, Any] = {}
     for text in dict.fromkeys(c for c in cells if c is not None):
@@ -209,7 +209,7 @@ def _categorical(array: pa.Array, column: Column, storage: Storage, named: tuple
     values = array.cast(array.type.value_type)
     domain: Any = list(named or column.categories or dict.fromkeys(v for v in values.to_pylist() if v is not None))
     if storage.inner is not None:
-        inner = _cast_texts(np.array(domain, dtype=object), storage_type(storage.inner)).drop_null()
+        inner = cast_texts(np.array(domain, dtype=object), storage_type(storage.inner)).drop_null()
         domain = list(dict.fromkeys(inner.to_pandas().tolist()))
         if storage.inner.family in (Family.INTEGER, Family.FLOAT):
             domain = np.array(domain, dtype=inner.type.to_pandas_dtype())

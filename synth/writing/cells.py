@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synth.encoding.codec import Codec, category_texts
-from synth.encoding.coded import AnyCells, Coded, as_dictionary, in_arrow, passes_unchanged
+from synth.encoding.coded import AnyCells, Coded, as_dictionary, by_place, in_arrow, passes_unchanged
 from synth.encoding.present import Cells, arrow_type, typed
 from synth.encoding.values import numbers
 from synth.schema import Column, Schema
@@ -72,9 +72,9 @@ def arrow_batches(blocks: Iterable[Block], schema: Schema, header: pa.Schema) ->
             if isinstance(cells, Coded) and kind == BY_PLACE and arrow_type(column) == pa.string():
                 arrays.append(as_dictionary(cells, column))
                 continue
-            if pa.types.is_dictionary(kind) and (isinstance(cells, Coded) or cells.dtype == object):
-                these = cells.occurring() if isinstance(cells, Coded) else (c for c in cells if c is not None)
-                found = dict.fromkeys([*named, *(column.categories or ()), *these])
+            if pa.types.is_dictionary(kind):
+                cells = cells if isinstance(cells, Coded) else by_place(cells)
+                found = dict.fromkeys([*named, *(column.categories or ()), *cells.occurring(column)])
                 seen[column.name], named = list(found), tuple(found)
             arrays.append(in_arrow(cells, column, named).cast(kind))
         yield pa.RecordBatch.from_arrays(arrays, schema=header)

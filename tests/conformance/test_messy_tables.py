@@ -39,6 +39,7 @@ def nasty(n=N):
         "code": pa.array([f"00{i % 3}" for i in range(n)]),
         "shop": pa.array(rng.choice(["a,b", 'say "x"', "new\nline"], n)).dictionary_encode(),
         "grade": pa.array(rng.choice(["low", "high"], n)),
+        "level": pa.array([f"{v}" for v in rng.integers(1, 9, n)], mask=gaps).dictionary_encode(),
         "day": pa.array([day + dt.timedelta(days=int(i)) for i in rng.integers(0, 700, n)], mask=gaps),
         "berlin": pa.array(stamps, pa.timestamp("ms", tz="Europe/Berlin")),
         "naive": pa.array(stamps, pa.timestamp("ns")),
@@ -57,6 +58,7 @@ def declared(table):
     facts = {
         "code": {"kind": Kind.CATEGORY, "categories": ("000", "001", "002")},
         "grade": {"kind": Kind.ORDINAL, "categories": ("low", "high")},
+        "level": {"kind": Kind.INTEGER, "bounds": (1, 8)},
         "one": {"kind": Kind.CATEGORY, "categories": ("only",), "nullable": False},
         "all gone": {"kind": Kind.FLOAT, "bounds": (0.0, 1.0)},
         "key": {"kind": Kind.IDENTIFIER, "pattern": r"K\d{6}", "unique": True},
@@ -104,7 +106,9 @@ def check_same_files(release, rows, folder, suffixes=(".parquet", ".csv", ".json
             one, other = (pa.ipc.open_file(path).read_all() for path in (framed, placed))
         else:
             one, other = framed.read_bytes(), placed.read_bytes()
-        assert one == other or (suffix in (".parquet", ".arrow") and one.to_pandas().equals(other.to_pandas()))
+        if suffix in (".parquet", ".arrow"):
+            one, other = ([repr(c.to_pylist()) for c in table.columns] for table in (one, other))
+        assert one == other
 
 
 def test_rows_are_the_same_with_and_without_frames(release, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synth.encoding.coded import Coded, as_dictionary, by_value, in_arrow, passes_unchanged, spelled
+from synth.encoding.coded import Coded, as_dictionary, by_place, by_value, in_arrow, passes_unchanged, spelled
 from synth.encoding.present import arrow_array, as_texts
 from synth.schema import Column, Kind
 
@@ -36,11 +36,40 @@ def test_arrays_and_texts_are_those_of_the_cells(coded, column):
 
 def test_a_dictionary_keeps_the_order_it_is_given():
     column = Column(name="c", kind=Kind.CATEGORY, dtype="category")
-    assert TEXTS.occurring() == ["b", "a", "True"]
+    assert TEXTS.occurring(column) == ["b", "a", "True"]
     found = in_arrow(TEXTS, column, ("True", "x", "a", "b"))
     assert (found.dictionary.to_pylist(), found.to_pylist()) == (["True", "x", "a", "b"], ["True", "b", None, "b", "a"])
     plain = as_dictionary(TEXTS, Column(name="c", kind=Kind.CATEGORY))
     assert (plain.type, plain.to_pylist()) == (pa.dictionary(pa.int32(), pa.string()), ["True", "b", None, "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("coded", "facts", "named", "expected"),
+    [
+        (
+            NUMBERS,
+            {"kind": Kind.DECIMAL, "precision": 1},
+            ("-3.0", "0.5", "1000000000.0"),
+            ["1000000000.0", "0.5", None, "0.5", "-3.0"],
+        ),
+        (TEXTS, {"kind": Kind.BOOLEAN, "categories": ("no", "yes")}, ("no", "yes"), ["yes", "no", None, "no", "no"]),
+    ],
+)
+def test_dictionaries_of_what_is_no_category(coded, facts, named, expected):
+    column = Column(name="c", dtype="category", **facts)
+    assert set(coded.occurring(column)) == set(named)
+    assert in_arrow(coded, column, named).to_pylist() == expected
+    assert in_arrow(coded.cells(), column).to_pylist() == expected
+
+
+def test_dictionaries_of_numbers_leave_out_what_is_none():
+    column = Column(name="c", kind=Kind.CATEGORY, dtype="category[int16]")
+    coded = by_place(np.array(["7", None, "x", "3", "7"], dtype=object))
+    assert coded.cells().tolist() == ["7", None, "x", "3", "7"]
+    found = in_arrow(coded, column, ("x", "3", "7"))
+    assert (str(found.type), found.dictionary.to_pylist()) == ("dictionary<values=int16, indices=int32, ordered=0>", [3, 7])
+    assert found.to_pylist() == [7, None, None, 3, 7]
+    np.testing.assert_equal(by_place(np.array([1.5, np.nan, 1.5])).cells(), [1.5, np.nan, 1.5])
 
 
 def test_first_rows_and_functions_of_values():
