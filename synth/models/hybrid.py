@@ -260,7 +260,7 @@ def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:
             found.append(None)
             continue
         mass = np.maximum(sums[j].sum(1), 0)
-        floor = 0.01 * mass.sum()
+        floor = max(0.01 * mass.sum(), 1e-9)  # noise can leave nothing that is positive
         means = (np.maximum(sums[j], 0) @ ranks + floor * overall) / (np.maximum(sums[j], 0).sum(1) + floor)
         found.append(np.asarray(means, dtype=np.float64))
     return found

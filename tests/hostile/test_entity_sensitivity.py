@@ -65,13 +65,17 @@ def table(rows):
 
 
 class ByRow:
-    """Entropy that gives a row the same words in both tables, whatever its place: a coupling of the two choices."""
+    """Entropy that gives a row the same words in both tables, whatever its place: a coupling of the two choices.
+
+    Who asks for more words than there are rows gets others behind them.
+    """
 
     def __init__(self, rows):
         self.words = {i: np.random.default_rng(zlib.crc32(repr(row).encode())).integers(0, 2**63) for i, row in enumerate(rows)}
 
     def __call__(self, n_bytes):
-        return np.array([self.words[i] for i in range(n_bytes // 8)], dtype=np.uint64).tobytes()
+        more = np.random.default_rng(0).integers(0, 2**63, n_bytes // 8)
+        return np.array([self.words.get(i, word) for i, word in enumerate(more)], dtype=np.uint64).tobytes()
 
 
 def opened(rows, cap, epsilon=90.0):

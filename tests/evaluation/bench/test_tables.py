@@ -7,6 +7,7 @@ from scipy.stats import t as student
 
 from evaluation.bench.plan import RESULTS
 from evaluation.bench.tables import COLUMNS, cell, groups, interval, quality_table, steps_table
+from evaluation.bench.techniques import table as techniques_table
 
 
 def record(dataset="adult", model="dpvae", seed=0, auc=0.88, fit=30.0, **scores):
@@ -123,7 +124,8 @@ def test_costs_of_steps():
 def test_committed_results_make_their_tables(path):
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     if "dataset" in records[0] or "network" in records[0]:
-        table = steps_table(records) if path.name == "steps.jsonl" else quality_table(records)
+        made = {"steps.jsonl": steps_table, "techniques.jsonl": techniques_table}
+        table = made.get(path.name, quality_table)(records)
         assert len(table.splitlines()) >= 3
         assert "nan" not in table
     for r in records:

@@ -288,3 +288,15 @@ def test_the_targets_mean_by_code_is_read_off_the_tables():
     Learnt.evidence = Evidence(domain=dom, rows=100.0, tables=turned)
     Learnt.coarse = [np.array([0.5, 0.5])] * 3
     assert target_means(Learnt)[2].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
+
+
+def test_tables_that_noise_left_nothing_in_say_that_all_codes_are_alike():
+    dom, none = domain((3, 2), "c1"), np.full((3, 2), -0.01)
+    tables = (Table(columns=(0, 1), shares=none, sd=np.asarray(0.1)),)
+
+    class Learnt:
+        groups = type("G", (), {"domain": dom})
+        evidence = Evidence(domain=dom, rows=20.0, tables=tables)
+        coarse = (np.full(3, 1 / 3), np.array([0.2, 0.8]))
+
+    assert target_means(Learnt)[0].tolist() == pytest.approx([0.8] * 3)
