@@ -1,4 +1,4 @@
-"""The profile of property tests; louder noise; and at the end of a run, which check caught which planted bug of ``tests/audit``.
+"""Profile of property tests; louder noise; and at the end of a run, which check caught which planted bug of ``tests/audit``.
 
 The last here rather than there, because the process that gathers reports under xdist loads this file only.
 """
