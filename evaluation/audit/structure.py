@@ -74,6 +74,7 @@ def sampling(rng: np.random.Generator) -> Finding:
         gradients.step()
         for batch in batches[before:]:
             taken[t, batch] = True
+    taken, rows = taken[:, 1:], rows - 1  # the first has the codes of the rows that fill chunks up
     sizes, part = taken.sum(1), GATE / 3
     claimed = next(e for e in table.ledger.events if isinstance(e, SubsampledGaussianEvent)).sample_rate
     p_rate = stats.binomtest(int(sizes.sum()), steps * rows, claimed).pvalue
