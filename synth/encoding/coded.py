@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,18 +70,40 @@ def _filled(texts: Cells, gap: str | None) -> Cells:
     return texts if gap is None else np.where(np.equal(texts, None), gap, texts)  # type: ignore[call-overload]
 
 
-def in_arrow(cells: AnyCells, column: Column, named: tuple[str, ...] = ()) -> pa.Array:
-    """Cells as an Arrow array of ``arrow_type``; ``named`` are all texts that occur, where that is a dictionary."""
-    if not isinstance(cells, Coded):
-        return arrow_array(cells, column, named)
-    target = arrow_type(column)
-    if pa.types.is_dictionary(target):
-        values = cast_texts(np.array(named, dtype=object), target.value_type)
-        usable = {text for text, value in zip(named, values, strict=True) if value.is_valid}
-        order = {text: place for place, text in enumerate(text for text in named if text in usable)}  # all others do not occur
-        known = pa.array([order.get(text) for text in as_texts(cells.values, column)], type=pa.int32())
-        return pa.DictionaryArray.from_arrays(known.take(pa.array(cells.places)), values.drop_null())
-    return arrow_array(cells.values, column).take(pa.array(cells.places))
+def in_arrow(cells: AnyCells, column: Column) -> pa.Array:
+    """Cells as an Arrow array of ``arrow_type``."""
+    return (
+        arrow_array(cells.values, column).take(pa.array(cells.places))
+        if isinstance(cells, Coded)
+        else arrow_array(cells, column)
+    )
+
+
+class Growing:
+    """The dictionary of a column over all its blocks: values that are new go behind those that were there before."""
+
+    def __init__(self, column: Column) -> None:
+        """Begin with the declared categories."""
+        self._column, target = column, arrow_type(column)
+        self._places: dict[str, int | None] = {}
+        self._values = pa.array([], type=target.value_type)
+        self._add(column.categories or ())
+
+    def of(self, cells: Coded) -> pa.DictionaryArray:
+        """A block by place in the dictionary as it is by now."""
+        self._add(cells.occurring(self._column))
+        known = pa.array([self._places.get(text) for text in as_texts(cells.values, self._column)], type=pa.int32())
+        return pa.DictionaryArray.from_arrays(known.take(pa.array(cells.places)), self._values)
+
+    def _add(self, texts: Sequence[str]) -> None:
+        new = [text for text in dict.fromkeys(texts) if text not in self._places]
+        if not new:
+            return
+        values = cast_texts(np.array(new, dtype=object), self._values.type)
+        usable = np.asarray(values.is_valid())
+        places = len(self._values) + np.cumsum(usable) - 1
+        self._places |= {text: int(at) if ok else None for text, at, ok in zip(new, places, usable, strict=True)}
+        self._values = pa.concat_arrays([self._values, values.drop_null()])
 
 
 def as_dictionary(cells: Coded, column: Column) -> pa.DictionaryArray:

@@ -149,6 +149,8 @@ def _dictionary(cells: Cells, target: pa.DataType, named: tuple[str, ...]) -> pa
 
 def cast_texts(cells: Cells, target: pa.DataType) -> pa.Array:
     """Texts as another type, each by itself; missing where they are none of it."""
+    if pa.types.is_string(target) or pa.types.is_large_string(target):
+        return pa.array(cells, type=target)
     known: dict[str, Any] = {}
     for text in dict.fromkeys(c for c in cells if c is not None):
         try:
@@ -247,7 +249,7 @@ def _speller(column: Column) -> Callable[[float], str]:
     if kind is Kind.TIME:
         return lambda v: _clock(v, column)
     if kind is Kind.DURATION:
-        return lambda v: str(pd.Timedelta(microseconds=round(v * 1e6)))
+        return lambda v: str(pd.Timedelta(np.timedelta64(round(v * 1e6), "us")))  # which reaches further than nanoseconds
     digits = storage.digits[1] if storage is not None and storage.family is Family.DECIMAL else column.precision
     if digits is not None:
         zero = f"{0:.{digits}f}"

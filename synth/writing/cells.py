@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 
 from synth.encoding.codec import Codec, category_texts
-from synth.encoding.coded import AnyCells, Coded, as_dictionary, by_place, in_arrow, passes_unchanged
+from synth.encoding.coded import AnyCells, Coded, Growing, as_dictionary, by_place, in_arrow, passes_unchanged
 from synth.encoding.present import Cells, arrow_type, typed
 from synth.encoding.values import numbers
 from synth.schema import Column, Schema
@@ -63,18 +63,17 @@ def _loose(column: Column) -> bool:
 
 def arrow_batches(blocks: Iterable[Block], schema: Schema, header: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Blocks in the types of a header; dictionaries keep one order over all blocks."""
-    seen: dict[str, list[str]] = {}
+    kinds = {c.name: header.field(c.name).type for c in schema.columns}
+    growing = {c.name: Growing(c) for c in schema.columns if pa.types.is_dictionary(arrow_type(c))}
     for block in blocks:
         arrays = []
         for column in schema.columns:
-            cells, named = block[column.name], tuple(seen.get(column.name, ()))
-            kind = header.field(column.name).type
-            if isinstance(cells, Coded) and kind == BY_PLACE and arrow_type(column) == pa.string():
-                arrays.append(as_dictionary(cells, column))
-                continue
-            if pa.types.is_dictionary(kind):
-                cells = cells if isinstance(cells, Coded) else by_place(cells)
-                found = dict.fromkeys([*named, *(column.categories or ()), *cells.occurring(column)])
-                seen[column.name], named = list(found), tuple(found)
-            arrays.append(in_arrow(cells, column, named).cast(kind))
+            cells, kind = block[column.name], kinds[column.name]
+            if column.name in growing:
+                made = growing[column.name].of(cells if isinstance(cells, Coded) else by_place(cells))
+            elif isinstance(cells, Coded) and kind == BY_PLACE:
+                made = as_dictionary(cells, column)
+            else:
+                made = in_arrow(cells, column)
+            arrays.append(made.cast(kind))
         yield pa.RecordBatch.from_arrays(arrays, schema=header)

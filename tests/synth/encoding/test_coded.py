@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from synth.encoding.coded import Coded, as_dictionary, by_place, by_value, in_arrow, passes_unchanged, spelled
+from synth.encoding import coded
+from synth.encoding.coded import Coded, Growing, as_dictionary, by_place, by_value, in_arrow, passes_unchanged, spelled
 from synth.encoding.present import arrow_array, as_texts
 from synth.schema import Column, Kind
 
@@ -14,7 +15,7 @@ NUMBERS = Coded(PLACES, np.array([0.5, -3.0, 1e9, np.nan, 7.0]))
 
 
 @pytest.mark.parametrize(
-    ("coded", "column"),
+    ("values", "column"),
     [
         (TEXTS, Column(name="c", kind=Kind.CATEGORY)),
         (TEXTS, Column(name="c", kind=Kind.ORDINAL, categories=("a", "b", "True"))),
@@ -26,25 +27,40 @@ NUMBERS = Coded(PLACES, np.array([0.5, -3.0, 1e9, np.nan, 7.0]))
         (NUMBERS, Column(name="n", kind=Kind.FLOAT)),
     ],
 )
-def test_arrays_and_texts_are_those_of_the_cells(coded, column):
-    cells = coded.cells()
-    assert in_arrow(coded, column).equals(arrow_array(cells, column))
+def test_arrays_and_texts_are_those_of_the_cells(values, column):
+    cells = values.cells()
+    assert in_arrow(values, column).equals(arrow_array(cells, column))
     assert in_arrow(cells, column).equals(arrow_array(cells, column))
-    assert spelled(coded, column).tolist() == as_texts(cells, column).tolist() == spelled(cells, column).tolist()
-    assert spelled(coded, column, "?").tolist() == ["?" if text is None else text for text in as_texts(cells, column)]
+    assert spelled(values, column).tolist() == as_texts(cells, column).tolist() == spelled(cells, column).tolist()
+    assert spelled(values, column, "?").tolist() == ["?" if text is None else text for text in as_texts(cells, column)]
 
 
-def test_a_dictionary_keeps_the_order_it_is_given():
-    column = Column(name="c", kind=Kind.CATEGORY, dtype="category")
-    assert TEXTS.occurring(column) == ["b", "a", "True"]
-    found = in_arrow(TEXTS, column, ("True", "x", "a", "b"))
-    assert (found.dictionary.to_pylist(), found.to_pylist()) == (["True", "x", "a", "b"], ["True", "b", None, "b", "a"])
+def test_a_dictionary_begins_with_the_categories_and_grows():
+    growing = Growing(Column(name="c", kind=Kind.CATEGORY, categories=("x", "a"), dtype="category"))
+    found = growing.of(TEXTS)
+    assert (found.dictionary.to_pylist(), found.to_pylist()) == (["x", "a", "b", "True"], ["True", "b", None, "b", "a"])
+    more = growing.of(by_place(np.array(["new", "x", None], dtype=object)))
+    assert (more.dictionary.to_pylist(), more.to_pylist()) == (["x", "a", "b", "True", "new"], ["new", "x", None])
+    assert TEXTS.occurring(Column(name="c", kind=Kind.CATEGORY)) == ["b", "a", "True"]
+
+
+def test_only_values_that_are_new_are_looked_at(monkeypatch):
+    """However many blocks there were: a dictionary of many numbers costs what is new in a block."""
+    asked, real = [], coded.cast_texts
+    monkeypatch.setattr(coded, "cast_texts", lambda texts, target: asked.append(len(texts)) or real(texts, target))
+    growing = Growing(Column(name="c", kind=Kind.CATEGORY, dtype="category[int16]"))
+    for block in (["1", "2"], ["2", "1"], ["3", "2", "x"], ["x", "3"]):
+        growing.of(by_place(np.array(block, dtype=object)))
+    assert asked == [2, 2]
+
+
+def test_texts_have_their_own_dictionary_for_each_block():
     plain = as_dictionary(TEXTS, Column(name="c", kind=Kind.CATEGORY))
     assert (plain.type, plain.to_pylist()) == (pa.dictionary(pa.int32(), pa.string()), ["True", "b", None, "b", "a"])
 
 
 @pytest.mark.parametrize(
-    ("coded", "facts", "named", "expected"),
+    ("cells", "facts", "named", "expected"),
     [
         (
             NUMBERS,
@@ -55,19 +71,19 @@ def test_a_dictionary_keeps_the_order_it_is_given():
         (TEXTS, {"kind": Kind.BOOLEAN, "categories": ("no", "yes")}, ("no", "yes"), ["yes", "no", None, "no", "no"]),
     ],
 )
-def test_dictionaries_of_what_is_no_category(coded, facts, named, expected):
+def test_dictionaries_of_what_is_no_category(cells, facts, named, expected):
     column = Column(name="c", dtype="category", **facts)
-    assert set(coded.occurring(column)) == set(named)
-    assert in_arrow(coded, column, named).to_pylist() == expected
-    assert in_arrow(coded.cells(), column).to_pylist() == expected
+    assert set(cells.occurring(column)) == set(named)
+    assert Growing(column).of(cells).to_pylist() == expected
+    assert in_arrow(cells.cells(), column).to_pylist() == expected
 
 
 def test_dictionaries_of_numbers_leave_out_what_is_none():
     column = Column(name="c", kind=Kind.CATEGORY, dtype="category[int16]")
-    coded = by_place(np.array(["7", None, "x", "3", "7"], dtype=object))
-    assert coded.cells().tolist() == ["7", None, "x", "3", "7"]
-    found = in_arrow(coded, column, ("x", "3", "7"))
-    assert (str(found.type), found.dictionary.to_pylist()) == ("dictionary<values=int16, indices=int32, ordered=0>", [3, 7])
+    cells = by_place(np.array(["7", None, "x", "3", "7"], dtype=object))
+    assert cells.cells().tolist() == ["7", None, "x", "3", "7"]
+    found = Growing(column).of(cells)
+    assert (str(found.type), found.dictionary.to_pylist()) == ("dictionary<values=int16, indices=int32, ordered=0>", [7, 3])
     assert found.to_pylist() == [7, None, None, 3, 7]
     np.testing.assert_equal(by_place(np.array([1.5, np.nan, 1.5])).cells(), [1.5, np.nan, 1.5])
 

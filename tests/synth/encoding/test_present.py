@@ -117,6 +117,7 @@ def test_categories_keep_their_domain_and_order():
         ((Kind.TIME, {"granularity": "millisecond"}), 1.5, "00:00:01.500"),
         ((Kind.TIME, {"format": "%I:%M %p"}), 3660.0, "01:01 AM"),
         ((Kind.DURATION, {}), DAY + 1, "1 days 00:00:01"),
+        ((Kind.DURATION, {}), 36_600_000 * DAY, "36600000 days 00:00:00"),
     ],
 )
 def test_texts_are_spelled_as_the_table_has_them(facts, cell, text):
