@@ -34,6 +34,7 @@ from synth.privacy.clipping import CLIPPINGS
 from synth.privacy.ingest import read_table
 from synth.randomize import randomize
 from synth.rehearsal import rehearse
+from synth.schema import Kind, Schema
 from synth.tuning import tune
 
 DATASETS, EPSILONS, SEEDS, DELTA = ("adult", "diabetes130"), (0.3, 1.0, 3.0), (0, 1, 2), 1e-5
@@ -97,12 +98,25 @@ def baseline(name: str) -> Make:
     return make
 
 
+def agreed(data: Data) -> Schema:
+    """The schema with open categories taken from the table: what sites, or senders of rows, must agree on."""
+    rows = pd.concat([data.train, data.test])
+    columns = []
+    for column in data.schema.columns:
+        if column.kind is None or (column.kind is Kind.CATEGORY and not column.categories):
+            values = tuple(sorted(set(rows[column.name].dropna().astype(str)) - set(data.schema.missing)))
+            columns.append(replace(column, kind=Kind.CATEGORY, categories=values))
+        else:
+            columns.append(column)
+    return replace(data.schema, columns=tuple(columns))
+
+
 def randomized(data: Data, epsilon: float, _: int) -> pd.DataFrame:
     """Cells randomised at their source; no seed can reach their noise."""
     with tempfile.TemporaryDirectory() as folder:
         place, made = Path(folder) / "rows.csv", Path(folder) / "randomized.parquet"
         data.train.to_csv(place, index=False)
-        randomize(place, made, schema=data.schema, epsilon=epsilon, bins=8)
+        randomize(place, made, schema=agreed(data), epsilon=epsilon, bins=8)
         return read_table(made)
 
 
@@ -110,7 +124,7 @@ def at_sites(data: Data, epsilon: float, seed: int) -> pd.DataFrame:
     """``marginal`` of three sites that pool no rows; each adds all of its noise itself."""
     order = np.random.default_rng(seed).permutation(len(data.train))
     parts = [data.train.iloc[np.sort(part)].reset_index(drop=True) for part in np.array_split(order, 3)]
-    release = rehearse(parts, schema=data.schema, epsilon=epsilon, delta=DELTA, model="marginal", seed=seed)
+    release = rehearse(parts, schema=agreed(data), epsilon=epsilon, delta=DELTA, model="marginal", seed=seed)
     return release.sample(len(data.train), seed=seed)
 
 
