@@ -268,6 +268,11 @@ _HOLDS: dict[Kind, tuple[Family, ...]] = {
 }
 
 
+def can_hold(column: Column, kind: Kind) -> bool:
+    """Whether cells of the column's type can be of a kind."""
+    return column.storage is None or column.storage.family in _HOLDS.get(kind, tuple(Family))
+
+
 def _check_dtype(column: Column, where: str) -> None:
     storage = parse_storage(str(column.dtype), where)
     if storage.zone is not None and not _is_zone(storage.zone):

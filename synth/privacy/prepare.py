@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from synth.column import LONGEST_DURATION
+from synth.column import LONGEST_DURATION, can_hold
 from synth.encoding.category import CategoryCodec, closed_codec, open_codec
 from synth.encoding.codec import Codec, ColumnCodec
 from synth.errors import RefusedError
@@ -37,6 +37,11 @@ MAX_NAMED = 1000
 ROWS_SIGMAS = 2.0  # fewer rows than this many standard deviations of their count are refused
 MOSTLY = 0.99  # share of the cells that decides a kind
 PROSE_SIGMAS = 6.0  # a column is refused as free text only beyond what noise makes of a thousand columns
+LOOKS = {
+    "integer": Kind.INTEGER, "float": Kind.FLOAT, "boolean": Kind.BOOLEAN, "date": Kind.DATETIME, "datetime": Kind.DATETIME,
+    "clock": Kind.TIME, "time": Kind.TIME, "duration": Kind.DURATION,
+    **{f"decimal_{digits}": Kind.DECIMAL for digits in range(1, MAX_DIGITS + 1)},
+}  # fmt: skip
 BUCKET_SIGMAS = 4.5  # a bucket counts as occupied above this many standard deviations
 
 
@@ -123,7 +128,7 @@ def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Colum
         sigma: Their standard deviation.
     """
     count = {name: float(max(value, 0)) for name, value in zip(VALUE_CLASSES, noisy_classes, strict=True)}
-    count = {name: value if value > 3 * sigma else 0.0 for name, value in count.items()}
+    count = {name: value if value > 3 * sigma and _possible(column, name) else 0.0 for name, value in count.items()}
     whole = count["integer"]
     decimals = [count[f"decimal_{d}"] for d in range(1, MAX_DIGITS + 1)]
     real = sum(decimals) + count["float"]
@@ -149,6 +154,11 @@ def guess_kind(column: Column, noisy_classes: FloatArray, sigma: float) -> Colum
     if known > 0 and count["boolean"] >= MOSTLY * known:
         return replace(column, kind=Kind.BOOLEAN, outside=Outside.NULL if column.outside is Outside.NULL else None)
     return replace(column, kind=Kind.CATEGORY, outside=None if column.outside is Outside.CLIP else column.outside)
+
+
+def _possible(column: Column, looks: str) -> bool:
+    """Whether cells of the column's type, which is public, can look like that; noise alone may say so."""
+    return looks not in LOOKS or can_hold(column, LOOKS[looks])
 
 
 def _learn_bounds(frame: PrivateFrame, declared: Schema, columns: tuple[Column, ...]) -> tuple[Column, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synth.column import can_hold
 from synth.errors import RefusedError
 from synth.privacy.accounting import total_mu
 from synth.privacy.budget import Budget
@@ -174,6 +175,20 @@ def classes(**counts):
 def test_kinds_follow_the_great_majority_of_cells(counts, kind, precision):
     found = guess_kind(Column(name="x"), classes(**counts), 3.0)
     assert (found.kind, found.precision) == (kind, precision)
+
+
+@pytest.mark.parametrize("looks", VALUE_CLASSES)
+@pytest.mark.parametrize(
+    "dtype", ["float64", "bool", "string", "decimal128(8, 2)", "date32[day]", "timedelta64[ns]", "time64[us]"]
+)
+def test_noise_never_finds_a_kind_that_the_type_cannot_hold(dtype, looks):
+    """What cells of the type cannot look like is noise, and no reason to end a run that was paid for."""
+    column = Column(name="x", dtype=dtype)
+    found = guess_kind(column, classes(**{looks: 1000}), 3.0)
+    assert found.kind in (Kind.CATEGORY, Kind.TEXT) or can_hold(column, found.kind)
+    assert guess_kind(column, classes(integer=1000), 3.0).kind is (
+        Kind.INTEGER if can_hold(column, Kind.INTEGER) else Kind.CATEGORY
+    )
 
 
 @pytest.mark.parametrize("outside", [None, *Outside])
