@@ -185,7 +185,7 @@ def test_values_outside_the_domain_are_handled_and_never_told(
 
 
 def test_odd_columns_fit(synth, check_file, tmp_path, monkeypatch):
-    """NaN and infinities, a column all missing, a constant one, and 10,000 categories."""
+    """NaN and infinities, a column all missing, a constant one, and 4,000 categories; delta names one with a chance of 1e-8."""
     monkeypatch.setattr(prepare, "BUCKET_SIGMAS", 12.0)  # so that noise makes no far bucket look occupied
     n = 4000
     rng = np.random.default_rng(0)
@@ -200,7 +200,7 @@ def test_odd_columns_fit(synth, check_file, tmp_path, monkeypatch):
         }
     ).to_csv(tmp_path / "t.csv", index=False)
     made = tmp_path / "m.synth"
-    synth("fit", tmp_path / "t.csv", *FIT, "-o", made).worked()
+    synth("fit", tmp_path / "t.csv", *FIT, "--delta", "1e-9", "-o", made).worked()
     synth("sample", made, "-n", 500, "-o", tmp_path / "s.csv", "--seed", 0).worked()
     check_file(made)
     check_file(tmp_path / "s.csv")
