@@ -100,7 +100,7 @@ class Release:
             f"column {name!r}: no value is shared by enough rows to be named at this epsilon, so all of them read "
             f"{OTHER}; declare its categories, coarsen them, or drop the column"
             for name in blind
-        ] + [str(note) for note in self.fitted.facts.get("notes", [])]
+        ] + list(self.fitted.facts.get("notes", []))
 
     def sample(self, num_rows: int | None = None, *, seed: int | None = None, num_entities: int | None = None) -> pd.DataFrame:
         """Draw synthetic rows; free of further privacy cost, however many.
@@ -345,7 +345,7 @@ def load(path: str | Path) -> Release:
             options={name: getattr(made, name) for name in manifest["options"]},
             codec=Codec.from_list(learnt_schema(schema), texts["encoders.json"]),
             persons=schema if schema.entity is not None else None,
-            fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), dict(manifest["facts"])),
+            fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), _facts(manifest["facts"])),
             receipt=receipt,
         )
     except ArtifactError:
@@ -375,6 +375,14 @@ def _members(file: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     if long or unpacked > min(MAX_BYTES, MAX_JSON + MAX_RATIO * packed):
         raise ArtifactError(f"{name} unpacks to more than a model of ours of its size does")
     return {member: file.read(member) for member in MEMBERS}
+
+
+def _facts(facts: Any) -> dict[str, Any]:
+    """A model's small facts; their notes are read by whoever inspects the file, so they must be texts."""
+    notes = facts.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ValueError("notes")
+    return dict(facts)
 
 
 def _parsed(member: bytes) -> Any:

@@ -165,6 +165,14 @@ def test_other_packings_are_refused(members, tmp_path):
         load(tmp_path / "m.synth")
 
 
+@pytest.mark.parametrize("notes", [None, 3, "text", {"a": "b"}, [1], ["text", None]])
+def test_notes_that_are_no_texts_are_refused(members, tmp_path, notes):
+    manifest = json.loads(members["manifest.json"])
+    changed = json.dumps(manifest | {"facts": {**manifest["facts"], "notes": notes}})
+    with pytest.raises(ArtifactError, match="not a synth model"):
+        load(write(tmp_path / "m.synth", {**members, "manifest.json": changed}))
+
+
 def test_older_versions_are_brought_up_step_by_step(members, tmp_path, monkeypatch):
     """Two steps: the first takes back what the second expects to be gone."""
 

@@ -24,7 +24,7 @@ from synth.table import Domain
 
 RIDGE = 1e-4  # of squared weights, beside the mean loss of a row
 SOFT = 3  # classes up to which rows count with the chances of all of them
-MOST_WORK = 3e8  # rows times codes times classes, which bounds the cost of a step
+MOST_WORK = 6e7  # rows times codes times classes, which bounds time and memory of a step
 LEAST_ROWS, ROUNDS = 4096, 60  # fewest rows, and steps of L-BFGS
 
 
