@@ -101,6 +101,9 @@ def spending(receipt: Receipt) -> list[dict[str, Any]]:
             unit = "votes" if event["what"] == VOTES else "rows" if receipt.unit == "row" else "entities"
             noise = f"standard deviation {{}} {unit}"
             mechanism = "rounded Gaussian counts"
+            if event["what"] == GRADIENT:
+                noise = f"standard deviation {{}}, sensitivity {event['l2_sensitivity']:.3g}"
+                mechanism = "Gaussian on a sum of clipped gradients"
             if event["what"] == WEIGHTS:
                 noise, mechanism = "standard deviation {} of each weight", "Gaussian on trained weights"
             if event["type"] == "partition_selection":

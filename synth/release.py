@@ -36,7 +36,7 @@ from synth.encoding.reshape import custom_tests
 from synth.entity import learnt_schema
 from synth.errors import ArtifactError, InputError, SynthError
 from synth.known import known_cells, known_codes
-from synth.models.base import Fitted
+from synth.models.base import Fitted, read_facts
 from synth.parallel import in_order
 from synth.person_rows import no_persons, person_blocks
 from synth.receipt import Receipt
@@ -345,7 +345,7 @@ def load(path: str | Path) -> Release:
             options={name: getattr(made, name) for name in manifest["options"]},
             codec=Codec.from_list(learnt_schema(schema), texts["encoders.json"]),
             persons=schema if schema.entity is not None else None,
-            fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), _facts(manifest["facts"])),
+            fitted=Fitted(safetensors.numpy.load(members["weights.safetensors"]), read_facts(manifest["facts"])),
             receipt=receipt,
         )
     except ArtifactError:
@@ -375,14 +375,6 @@ def _members(file: zipfile.ZipFile, name: str) -> dict[str, bytes]:
     if long or unpacked > min(MAX_BYTES, MAX_JSON + MAX_RATIO * packed):
         raise ArtifactError(f"{name} unpacks to more than a model of ours of its size does")
     return {member: file.read(member) for member in MEMBERS}
-
-
-def _facts(facts: Any) -> dict[str, Any]:
-    """A model's small facts; their notes are read by whoever inspects the file, so they must be texts."""
-    notes = facts.get("notes", [])
-    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
-        raise ValueError("notes")
-    return dict(facts)
 
 
 def _parsed(member: bytes) -> Any:

@@ -15,7 +15,7 @@ from evaluation.audit.clipping import clipping
 from evaluation.audit.families import OPTIONS, family_sighting, watched_fit
 from evaluation.audit.interruption import interruption
 from evaluation.audit.ledgers import DELTA
-from evaluation.audit.probes import ProbePlan, probe
+from evaluation.audit.probes import ProbePlan, probe, whole
 from evaluation.audit.sightings import Finding, Sighting, is_contradicted, judge
 from evaluation.audit.unit import entity_is_kept
 
@@ -66,6 +66,7 @@ _LOOKS: tuple[tuple[str, str, Look], ...] = (
     ("gradients", "DP-SGD: clip, sum, noise, divide", partial(probe, GRADIENTS)),
     ("one run, epsilon 1", "DP-SGD in one run of many canaries", partial(probe, ONE_RUN_1)),
     ("one run, epsilon 5", "the same with more budget", partial(probe, ONE_RUN_5)),
+    ("whole gradient", "one gradient over all rows", whole),
     ("tables", "one-way tables", counts.tables),
     ("pairs", "tables of two columns", counts.pairs),
     ("laplace tables", "tables with Laplace noise", counts.laplace_tables),

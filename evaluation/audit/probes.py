@@ -15,13 +15,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from evaluation.audit.ledgers import audit_ledger, rows_of
-from evaluation.audit.scores import sgd_scores
+from evaluation.audit.ledgers import DELTA, audit_ledger, rows_of
+from evaluation.audit.scores import gaussian_score, sgd_scores
 from evaluation.audit.sightings import Sighting
 from synth.privacy.dpsgd import Normals, SgdPlan
-from synth.privacy.events import SubsampledGaussianEvent
+from synth.privacy.events import GaussianEvent, SubsampledGaussianEvent
 from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.vault import PrivateTable
+from synth.privacy.whole import whole_plan
 from synth.table import Domain
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,6 +30,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 LOUD = 100.0  # gradient of a canary before clipping, in clipping norms
 FEATURES = 4  # of an ordinary row
+FEW, NORM = 200, 0.7  # ordinary rows, and clipping norm, where a gradient is taken over all rows
 FAR = 1e9  # a divisor so large that no amount of noise is refused: the audit trains nothing
 
 
@@ -125,6 +127,19 @@ def probe(
         gradients.step()
         scores += sgd_scores(seen(module, plan.max_grad_norm), event)
     return Sighting(scores=scores, present=present, events=ledger.events, delta=plan.delta, one_run=True)
+
+
+def whole(rng: np.random.Generator, *, epsilon: float = 5.0, side: int = 64) -> Sighting:
+    """The same canaries in one gradient over all rows."""
+    present = np.asarray(rng.random(side**2) < 0.5)
+    ledger = audit_ledger(epsilon, DELTA, len(present) + FEW)
+    rows = rows_of(ledger)
+    table = PrivateTable(probe_codes(side, present, FEW, rng), probe_domain(side), rows, ledger)
+    mean, _ = table.noisy_gradient(Probed(side), ProbeLoss(NORM), max_grad_norm=NORM, share=0.9)
+    (event,) = (e for e in ledger.events if isinstance(e, GaussianEvent))
+    sums = mean[-len(present) :] * whole_plan(rows, NORM).divisor
+    scores = gaussian_score(sums / event.sigma, NORM / event.sigma)
+    return Sighting(scores=scores, present=present, events=ledger.events, delta=DELTA, one_run=True)
 
 
 def seen(module: Probed, max_grad_norm: float) -> FloatArray:

@@ -42,6 +42,18 @@ class Fitted:
     facts: dict[str, Any]
 
 
+def read_facts(facts: Any) -> dict[str, Any]:
+    """Facts from a file; their notes are shown to whoever inspects it, so they must be texts.
+
+    Raises:
+        ValueError: They are not.
+    """
+    notes = facts.get("notes", [])
+    if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+        raise ValueError("notes")
+    return dict(facts)
+
+
 def require_within(options: Any, limits: dict[str, tuple[float, float]]) -> None:
     """Check numeric options, before any row is read.
 

@@ -15,7 +15,7 @@ from synth.models.mbi_bridge import Table
 from synth.models.one_way import pack, project, unpack
 from synth.privacy.accounting import rho_left
 from synth.privacy.events import SubsampledGaussianEvent
-from synth.privacy.shares import Measurement, measurement_mu
+from synth.privacy.shares import Measurement, burn_choice, measurement_mu
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -89,7 +89,7 @@ def spend_rest_on_one_way(data: PrivateTable, folded: Folded, rho: float) -> Fol
     Whether there is one depends on noisy answers, so the rest is of the same zCDP total as it would be with pairs: the exact
     curve of counts alone allows a little more, but not on one of two branches.
     """
-    data.burn_choice()
+    burn_choice(data.ledger)
     again = measure_rho(data, [(name,) for name in data.domain.names], rho)
     whole = [t.joined(table_of(m)) for t, m in zip(folded.whole, again, strict=True)]
     tables: dict[Clique, Table] = {(j,): _fold(t, g) for j, (t, g) in enumerate(zip(whole, folded.groups, strict=True))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,7 +18,9 @@ from synth.models.base import Draw, Fitted, Run, require_within
 from synth.models.given import Given, Weighted
 from synth.models.measured.clipped import clipping_note
 from synth.models.measured.finished import Sampler, coarse_domain, conditioned_rows, independent_rows
+from synth.models.measured.groups import is_number, target_of
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
+from synth.models.measured.regress import regress, tilt_target
 from synth.models.measured.relearn import relearn_target
 from synth.models.measured.settling import ROWS, Steps, settle_products, settle_weights
 from synth.models.measured.stage import Learnt, finish, measure
@@ -29,6 +32,7 @@ from synth.models.one_way import independent_where
 from synth.privacy.budget import RowCount
 from synth.privacy.clipping import FLAT, Clipping
 from synth.privacy.dpsgd import SgdPlan
+from synth.privacy.shares import burn_training
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -55,9 +59,8 @@ class Hybrid:
         private_training: Whether DP-SGD runs at all. This and the following are switches for ablations.
         smooth_basis: Whether ordered columns pass through scaled cosines.
         target_products: Whether the target sees products of pairs of columns.
-        sharp_target: Whether the net of an ordered target learns first of all whether it is high or low.
         settle: Whether what noise has probably added to the net is taken out of it.
-        relearn_target: Whether what the net knows of a class target is learnt once more from raked rows.
+        relearn_target: Whether the target is learnt apart: a class once more from raked rows, a number by a regression.
         rake: Whether drawn rows are weighed by the noisy answers.
         protect_groups: Columns whose small groups get tables of their own (``synth.models.measured.protect``).
         protected_share: Part of the Gaussian budget for these; it is missing in training.
@@ -73,7 +76,6 @@ class Hybrid:
     private_training: bool = True
     smooth_basis: bool = True
     target_products: bool = True
-    sharp_target: bool = True
     settle: bool = True
     relearn_target: bool = True
     rake: bool = True
@@ -106,17 +108,20 @@ class Hybrid:
         if isinstance(learnt, Fitted):
             return learnt
         domain = learnt.groups.domain
-        sharp = self.sharp_target and self.smooth_basis and domain.target is not None
-        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis, sharp=sharp)
+        model = Autoregressive(domain, learnt.log_shares(), self._scores(learnt), smooth=self.smooth_basis)
         pretrain(model, model, learnt, run, public)
-        note = self._train(model, learnt, run, public) if training else LEFT_OUT
-        if sharp:
-            model.plain(domain)
-        run.progress.phase("raking")
         rng = np.random.default_rng(run.seed)
-        if self.relearn_target and has_classes(domain):
+        draw = lambda rows: model.draw_rows(even_uniforms(rows, len(domain.sizes), rng))  # noqa: E731
+        number = training and self.relearn_target and is_number(domain)
+        mean = regress(deepcopy(model), learnt, draw, run) if number else None
+        note = self._train(model, learnt, run, public, apart=number) if training else LEFT_OUT
+        run.progress.phase("raking")
+        if mean is not None:
             self._calibrate(model, learnt, rng)
-            relearn_target(model, learnt, lambda rows: model.draw_rows(even_uniforms(rows, len(domain.sizes), rng)))
+            tilt_target(model, learnt, mean, draw)
+        if self.relearn_target and target_of(domain) >= 0 and not is_number(domain):
+            self._calibrate(model, learnt, rng)
+            relearn_target(model, learnt, draw)
         self._calibrate(model, learnt, rng)
         tensors, facts = finish(
             learnt, lambda rows, r: model.draw_rows(even_uniforms(rows, len(domain.sizes), r)), rng, rake=self.rake
@@ -152,7 +157,7 @@ class Hybrid:
     def _bound(self) -> Clipping:
         return Clipping(kind=self.clipping, quantile=self.clip_quantile)
 
-    def _train(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator) -> str:
+    def _train(self, model: Autoregressive, learnt: Learnt, run: Run, public: torch.Generator, *, apart: bool) -> str:
         """DP-SGD with all that is left of the budget; burnt if the net turned out too large for it, as noisy answers said.
 
         Returns:
@@ -162,10 +167,10 @@ class Hybrid:
         plan = self.plan(data.rows, data.ledger.budget.epsilon, len(data.domain.names))
         run.progress.phase("calibrating noise")
         try:
-            gradients = data.noisy_gradients(model, lambda module, codes, _: module(codes), plan)
+            gradients = data.noisy_gradients(model, lambda _, codes, __: model.losses(codes, apart=apart), plan)
         except RefusedError:
             with suppress(RefusedError):  # nothing is left to burn
-                data.burn_training()
+                burn_training(data.ledger)
             return LEFT_OUT
         run.progress.spent(data.ledger.spent())
         noise = logit_noise(gradients, plan, len(data.domain.sizes))
@@ -174,11 +179,12 @@ class Hybrid:
             peak = min(max(2.0 * REFERENCE_NOISE / noise, 0.1), 4.0)
         start, domain = model.skip.weight.detach().clone(), learnt.groups.domain
         products = model.products.weight.detach().clone() if model.products is not None else torch.empty(0)
-        steps = Steps(plan, gradients.noise_std, peak)
+        steps = Steps(plan, gradients.noise_std, peak, apart=apart)
         descend(model, gradients, plan, peak, run)
         if self.settle:
             rows = learnt.mixture.draw_rows(domain, torch.rand(ROWS, len(domain.sizes) + 1, generator=public))
-            settle_products(model, products, rows, steps)
+            if not apart:
+                settle_products(model, products, rows, steps)
             settle_weights(model, start, rows, steps, target=target_of(domain))
         return clipping_note(gradients, plan)
 
@@ -224,17 +230,6 @@ class Hybrid:
         if model.load_state_dict(tensors, strict=False).missing_keys:
             raise ArtifactError("the model lacks weights; copy it again, or fit again")
         return model
-
-
-def target_of(domain: Domain) -> int:
-    """Position of the target, or -1."""
-    return domain.names.index(domain.target) if domain.target is not None else -1
-
-
-def has_classes(domain: Domain) -> bool:
-    """Whether there is a target, of codes without an order."""
-    target = target_of(domain)
-    return target >= 0 and not (domain.in_order and domain.in_order[target] > 2)
 
 
 def target_means(learnt: Learnt) -> Sequence[FloatArray | None]:

@@ -22,6 +22,7 @@ from synth.models.measured.stage import Learnt, finish, measure
 from synth.models.nets.autoregressive import even_uniforms
 from synth.models.nets.tabular import draw, draw_given, torch_generator
 from synth.models.one_way import independent_where
+from synth.privacy.shares import burn_training
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -66,7 +67,7 @@ class Pate:
         domain, data = learnt.groups.domain, learnt.view
         column = voted_column(domain)
         if column is None:
-            data.burn_training()
+            burn_training(data.ledger)
             return Student(learnt.mixture, 0, torch.zeros(domain.width, domain.sizes[0])), [NO_COLUMN]
         run.progress.phase("asking teachers")
         classes = vote_classes(learnt.coarse[column], domain.in_order[column] if domain.in_order else 0)

@@ -13,6 +13,7 @@ from synth.errors import AccountingError
 from synth.privacy.repetitions import Repetitions
 
 VOTES = "votes of teachers"
+GRADIENT = "gradient over all rows"
 BURNT_TRAINING = "training (not needed)"  # charged as counts where noisy answers led past DP-SGD
 
 

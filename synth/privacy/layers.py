@@ -150,6 +150,11 @@ def leaf_layers(module: nn.Module) -> Iterator[nn.Module]:
             yield layer
 
 
+def shapes(module: nn.Module) -> list[tuple[int, ...]]:
+    """Of all parameters that are trained."""
+    return [tuple(p.shape) for p in module.parameters() if p.requires_grad]
+
+
 def is_closed_form(module: nn.Module) -> bool:
     """Whether every trainable parameter of ``module`` sits in a supported layer (exact type: no overridden forward)."""
     return all(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from synth.errors import AccountingError, RefusedError
 from synth.privacy.accounting import gaussian_mu
+from synth.privacy.events import BURNT_TRAINING, GaussianEvent, SelectionEvent
 from synth.privacy.ledger import Ledger
 
 FloatArray = npt.NDArray[np.float64]
@@ -49,6 +50,16 @@ def rest_share(ledger: Ledger) -> float:
     if left <= 0:
         raise RefusedError("nothing is left of the budget for the tables of this model; raise epsilon")
     return left / measurement_mu(ledger) ** 2
+
+
+def burn_training(ledger: Ledger) -> None:
+    """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
+    ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(ledger, rest_share(ledger))))
+
+
+def burn_choice(ledger: Ledger) -> None:
+    """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
+    ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=1e-6))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

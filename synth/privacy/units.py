@@ -19,7 +19,7 @@ import pandas as pd
 
 from synth.errors import AccountingError
 from synth.privacy.mechanisms import laplace_counts, noisy_counts
-from synth.privacy.randomness import Entropy
+from synth.privacy.randomness import Entropy, poisson_sample
 from synth.privacy.sealed import Sealed
 
 IntArray = npt.NDArray[np.int64]
@@ -96,6 +96,10 @@ class PrivacyUnits(Sealed):
         chosen[taken] = True
         rows = np.flatnonzero(chosen[self.__owner])
         return rows, self.__weights[rows] / self.scale
+
+    def exact_sample(self, rate: float, entropy: Entropy) -> tuple[IntArray, FloatArray | None]:
+        """The same of an exact Poisson sample of units. Private."""
+        return self.exact_batch(poisson_sample(self.__count, rate, entropy))
 
     def noisy(self, exact_sums: IntArray, *, sigma: float, entropy: Entropy) -> FloatArray:
         """Sums of weights, with rounded Gaussian noise of ``sigma`` units on their own grid, in units.

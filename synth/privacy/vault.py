@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +22,13 @@ from synth.privacy.ballot import Ballot, asked, check_ballot, noisy_votes, vote_
 from synth.privacy.budget import RowCount, room_for
 from synth.privacy.choice import Guess, check_guesses, fold_domain
 from synth.privacy.codes import Codes
-from synth.privacy.events import BURNT_TRAINING, Event, GaussianEvent, SelectionEvent
+from synth.privacy.events import Event, GaussianEvent, SelectionEvent
 from synth.privacy.geometric import geometric_std
 from synth.privacy.laplace import laplace_tables
 from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import exact_whole, exponential_choice, spread
 from synth.privacy.minimizer import RidgePlan, check_ridge, noisy_weights, ridge_event
-from synth.privacy.randomness import Entropy, os_entropy, poisson_sample
+from synth.privacy.randomness import Entropy, os_entropy
 from synth.privacy.sealed import Sealed
 from synth.privacy.shares import Measurement, rest_share, sigma_for, split_sigmas
 from synth.privacy.signs import SignProduct, SignQuery, check_products, check_queries, said, signs_event
@@ -173,14 +174,6 @@ class PrivateTable(Sealed):
         sd = np.asarray(geometric_std(events[0].scale) * self.spread)
         return [Measurement(names=tuple(n), counts=c, sigma=sd) for n, c in zip(subsets, found, strict=True)]
 
-    def burn_training(self) -> None:
-        """Charge all that is left for nothing, so that figures on the card do not depend on which way noisy answers led."""
-        self.ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(self.ledger, rest_share(self.ledger))))
-
-    def burn_choice(self) -> None:
-        """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
-        self.ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=1e-6))
-
     def noisy_gradients(self, module: torch.nn.Module, loss: RowLoss, plan: SgdPlan) -> NoisyGradient:
         """DP-SGD with all that is left of the budget.
 
@@ -197,25 +190,28 @@ class PrivateTable(Sealed):
             RefusedError: Nothing is left, or the noise would drown every signal.
         """
         from synth.privacy.dpsgd import NoisyGradient, check_signal
+        from synth.privacy.layers import shapes
 
-        event = calibrate_noise(
-            self.ledger.events,
-            sample_rate=plan.sample_rate,
-            steps=plan.steps,
-            epsilon=self.ledger.budget.epsilon,
-            delta=self.ledger.working_delta,
-        )
-        check_signal(module, plan, event.noise_multiplier * self.spread, self.ledger.budget.epsilon)
-        shapes = [tuple(p.shape) for p in module.parameters() if p.requires_grad]
-        self.ledger.announce(event, about=self._about(plan, shapes))
-        steps, room = self.ledger.count_steps(), room_for(self.rows, plan.sample_rate, self.__units.cap)
+        epsilon, delta, rate = self.ledger.budget.epsilon, self.ledger.working_delta, plan.sample_rate
+        event = calibrate_noise(self.ledger.events, sample_rate=rate, steps=plan.steps, epsilon=epsilon, delta=delta)
+        check_signal(module, plan, event.noise_multiplier * self.spread, epsilon)
+        self.ledger.announce(event, about=self._about(plan, shapes(module)))
+        steps, room = self.ledger.count_steps(), room_for(self.rows, rate, self.__units.cap)
+        draw = partial(self._exact_batch, rate)
+        return NoisyGradient(module, loss, plan, event.noise_multiplier, draw, self.__entropy, steps, room)
 
-        def exact_batch() -> Batch:
-            taken = poisson_sample(self.__units.exact_count(), plan.sample_rate, self.__entropy)
-            rows, weights = self.__units.exact_batch(taken)
-            return self.__codes.take(rows), weights
+    def noisy_gradient(
+        self, module: torch.nn.Module, loss: RowLoss, *, max_grad_norm: float, share: float
+    ) -> tuple[FloatArray, float]:
+        """One noisy mean of all rows' clipped gradients, shape (parameters,), and its noise; see ``noisy_gradients``."""
+        from synth.privacy.layers import shapes
+        from synth.privacy.whole import gradient_event, one_gradient, whole_plan
 
-        return NoisyGradient(module, loss, plan, event.noise_multiplier, exact_batch, self.__entropy, steps, room)
+        plan, event = whole_plan(self.rows, max_grad_norm), gradient_event(module, max_grad_norm, sigma_for(self.ledger, share))
+        room, batch = room_for(self.rows, plan.sample_rate, self.__units.cap), partial(self._exact_batch, plan.sample_rate)
+        draw = lambda: [one_gradient(module, loss, plan, event, batch, self.__entropy, room)]  # noqa: E731
+        (mean,) = self.ledger.ask(event, draw=draw, about=self._about(plan, shapes(module)))
+        return mean, event.sigma * self.spread / plan.divisor
 
     def noisy_minimizer(self, plan: RidgePlan, *, share: float) -> FloatArray:
         """Weights of a convex model with noise, shape ``shape_of(plan, domain)``, for ``share`` of the Gaussian budget."""
@@ -280,6 +276,10 @@ class PrivateTable(Sealed):
             return noise(self._exact_tables(subsets), self.__units, self.__entropy)
 
         return self.ledger.ask(*events, draw=draw, about=self._about(*about))
+
+    def _exact_batch(self, rate: float) -> Batch:
+        rows, weights = self.__units.exact_sample(rate, self.__entropy)
+        return self.__codes.take(rows), weights
 
     def _about(self, *more: object) -> str:
         """What a question means beside its events: on which codes it is asked, and ``more``. Public, short."""

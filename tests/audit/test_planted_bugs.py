@@ -29,6 +29,7 @@ import synth.privacy.signs as signs
 import synth.privacy.sites as sites
 import synth.privacy.units as units
 import synth.privacy.vault as vault
+import synth.privacy.whole as whole
 from evaluation.audit.checks import CHECKS
 from evaluation.audit.families import watched_fit
 from evaluation.audit.probes import LOUD
@@ -92,6 +93,20 @@ def _(patch):
     patch.setattr(mechanisms, "two_sided_geometric", lambda size, scale, entropy: real(size, scale / 2, entropy))
 
 
+@bug("a gradient over all rows that is not clipped", "whole gradient")
+def _(patch):
+    real = whole.whole_plan
+    patch.setattr(whole, "whole_plan", lambda rows, norm: real(rows, 5 * norm))
+    noise = whole.one_gradient
+    patch.setattr(whole, "one_gradient", lambda m, o, p, e, *rest: noise(m, o, p, replace(e, sigma=e.sigma / 5), *rest))
+
+
+@bug("noise of a gradient over all rows halved", "whole gradient")
+def _(patch):
+    real = whole.one_gradient
+    patch.setattr(whole, "one_gradient", lambda m, o, p, e, *rest: real(m, o, p, replace(e, sigma=e.sigma / 2), *rest))
+
+
 @bug("noise of trained weights halved", "minimizer")
 def _(patch):
     less_noise(patch, 0.5)
@@ -129,8 +144,8 @@ def _(patch):
 
 @bug("sampling rate doubled, not accounted", "gradients")
 def _(patch):
-    real = vault.poisson_sample
-    patch.setattr(vault, "poisson_sample", lambda n, rate, entropy: real(n, min(1.0, 2 * rate), entropy))
+    real = units.poisson_sample
+    patch.setattr(units, "poisson_sample", lambda n, rate, entropy: real(n, min(1.0, 2 * rate), entropy))
 
 
 @bug("shuffling instead of Poisson sampling", "sampling")
@@ -144,7 +159,7 @@ def _(patch):
             left[:] = np.random.default_rng(seed).permutation(n).tolist()
         return np.array([left.pop() for _ in range(size)], dtype=np.int64)
 
-    patch.setattr(vault, "poisson_sample", shuffled)
+    patch.setattr(units, "poisson_sample", shuffled)
 
 
 @bug("tries are not held to what the event says of them", "best of tries")
@@ -193,7 +208,7 @@ def _(patch):
 
 @bug("gradient divided by the realised batch size", "sensitivity")
 def _(patch):
-    real, sampled, sizes = dpsgd.noisy_gradient_sum, vault.poisson_sample, []
+    real, sampled, sizes = dpsgd.noisy_gradient_sum, units.poisson_sample, []
 
     def counted(n, rate, entropy):
         found = sampled(n, rate, entropy)
@@ -203,7 +218,7 @@ def _(patch):
     def divided(exact_sum, **options):
         return real(exact_sum, **options) * 4 / max(sizes[-1], 1)
 
-    patch.setattr(vault, "poisson_sample", counted)
+    patch.setattr(units, "poisson_sample", counted)
     patch.setattr(dpsgd, "noisy_gradient_sum", divided)
 
 

@@ -295,6 +295,29 @@ def test_sums_of_gradients_and_scores_move_by_their_joint_bound(kind, pair):
     assert np.linalg.norm(seen[1] - seen[0]) <= joint_norm(0.7, how.weight) * (1 + 1e-6)
 
 
+@given(pair=neighbours())
+@settings(max_examples=12)
+def test_gradients_over_all_rows_move_by_what_was_charged(pair):
+    before, after, cap = pair
+    seen = []
+
+    def noted(exact_sum, *, max_grad_norm, noise_multiplier, entropy):
+        seen.append(exact_sum)
+        return exact_sum
+
+    real, dpsgd.noisy_gradient_sum = dpsgd.noisy_gradient_sum, noted
+    try:
+        for rows in (before, after):
+            torch.manual_seed(0)
+            t = coded(opened(rows, cap))
+            t.noisy_gradient(Loud(), lambda m, c, _: m(c), max_grad_norm=0.7, share=0.1)
+            (event,) = t.ledger.events
+    finally:
+        dpsgd.noisy_gradient_sum = real
+    assert event.l2_sensitivity >= 0.7
+    assert np.linalg.norm(seen[1] - seen[0]) <= 0.7 * (1 + 1e-6)
+
+
 @given(neighbours())
 @SETTINGS
 def test_persons_are_sampled_as_a_whole(pair):

@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 NOTHING: Mapping[int, npt.NDArray[np.bool_]] = MappingProxyType({})
 TARGET_FACTOR = 1.5  # more groups for a column that people will predict
+MANY, MOST_MANY = 2, 6  # as many groups for an unordered column, if its codes are common; and beside a number to predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +60,25 @@ def choose_groups(
     """
     most = int(np.clip(math.sqrt(rows / sigma), 1, widest))
     in_order = domain.in_order or (0,) * len(domain.sizes)
+    many = MOST_MANY if is_number(domain) else MANY
     found = []
     for j, (name, shares, n) in enumerate(zip(domain.names, one_way, in_order, strict=True)):
         wide = round(TARGET_FACTOR * most) if name == domain.target else most
-        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, 2 * wide - 1, sigma / rows, own.get(j)))
+        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, many * wide - 1, sigma / rows, own.get(j)))
     sizes = tuple(int(groups.max()) + 1 for groups in found)
     kept = tuple(int(groups[n - 1]) + 1 if n > 1 else 0 for groups, n in zip(found, in_order, strict=True))
     coarse = Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=kept)
     return Groups(coarse, tuple(found))
+
+
+def target_of(domain: Domain) -> int:
+    """Position of the target, or -1."""
+    return domain.names.index(domain.target) if domain.target is not None else -1
+
+
+def is_number(domain: Domain) -> bool:
+    """Whether there is a target of more than two codes in an order."""
+    return target_of(domain) >= 0 and bool(domain.in_order) and domain.in_order[target_of(domain)] > 2
 
 
 def settle(one_way: Sequence[FloatArray], groups: Groups, sd: Sequence[FloatArray]) -> list[FloatArray]:

@@ -37,14 +37,19 @@ def relearn_target(model: Autoregressive, learnt: Learnt, draw: Callable[[int], 
         draw: That many rows of the model, shape (rows, columns).
     """
     domain, target = learnt.groups.domain, model.order[-1]
-    rows = draw(pool_size(len(learnt.evidence.tables)))
-    features, multipliers = fit_multipliers(rows, learnt.evidence, striking(learnt.products, rows, domain))
-    weights = features.weigh(rows, multipliers, domain)
+    rows, weights, features, multipliers = raked_rows(learnt, draw)
     size = domain.sizes[target]
     taken = max(int(MOST_WORK / (domain.width * size)), LEAST_ROWS)
     rows, weights = rows[:taken], weights[:taken] / weights[:taken].sum()
     told = torch.eye(size)[rows[:, target]]
     fit_target(model, rows, weights, raked_chances(model, rows, features, multipliers, domain) if size <= SOFT else told)
+
+
+def raked_rows(learnt: Learnt, draw: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Features, Tensor]:
+    """Drawn rows, shape (rows, columns), their weights once they agree with the tables, and what the weights come from."""
+    rows = draw(pool_size(len(learnt.evidence.tables)))
+    features, multipliers = fit_multipliers(rows, learnt.evidence, striking(learnt.products, rows, learnt.groups.domain))
+    return rows, features.weigh(rows, multipliers, learnt.groups.domain), features, multipliers
 
 
 @torch.no_grad()

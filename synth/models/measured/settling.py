@@ -44,11 +44,13 @@ class Steps:
         plan: Its constants.
         noise_std: Standard deviation of the noise in a coordinate of a step's gradient.
         peak: Learning rate.
+        apart: Whether the target was left out of it.
     """
 
     plan: SgdPlan
     noise_std: float
     peak: float
+    apart: bool = False
 
     def noise(self, curvature: FloatArray) -> FloatArray:
         """Standard deviation that all steps leave in weights, given the loss' second derivative along them."""
@@ -182,7 +184,7 @@ def _clipped(model: Autoregressive, rows: Tensor, inputs: Tensor, logits: list[T
     """What clipping leaves of each row's gradient, shape (rows,), from 0 to 1."""
     lengths = torch.stack([part.square().sum(1) for part in torch.split(inputs, model.sizes, 1)], 1)
     before, squared = torch.zeros(len(rows)), torch.zeros(len(rows))
-    for j in model.order:
+    for j in model.order[:-1] if steps.apart else model.order:
         chances, basis = logits[j].softmax(1), model.bases[j]
         errors = (basis[rows[:, j]] - chances @ basis).square().sum(1)
         if j == model.target and model.products is not None:

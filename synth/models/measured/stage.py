@@ -22,7 +22,7 @@ from synth.models.measured.protect import NONE, Protection, joined, lifted, marg
 from synth.models.measured.rake import POOL, effective, fit_multipliers, level, pool_size, striking
 from synth.models.measured.workload import PLANNED_SHARE, Workload, choose_workload
 from synth.models.one_way import log_shares, measure_one_way, measure_with_error, pack
-from synth.privacy.shares import measurement_mu
+from synth.privacy.shares import burn_training, measurement_mu
 from synth.privacy.vault import PrivateTable
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ def one_way_only(data: PrivateTable, one_way: list[FloatArray], first: float, sh
     """
     again = measure_one_way(data, share=share)
     if share is not None:
-        data.burn_training()
+        burn_training(data.ledger)
     more = 1 - first if share is None else share
     merged = [(more * a + first * b) / (more + first) for a, b in zip(again, one_way, strict=True)]
     return Fitted({"one_way": pack(merged)}, {"notes": [INDEPENDENT]})

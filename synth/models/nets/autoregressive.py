@@ -24,7 +24,6 @@ from synth.table import Domain
 FloatArray = npt.NDArray[np.float64]
 
 SMOOTH_FREQUENCY = 3.0  # frequency at which a cosine's energy is half that of a constant
-SHARP_COLUMNS, SHARPEST = 5, 4.0  # columns for each energy of others that an ordered target's outputs have, up to this
 MANY = 1 << 17
 MAX_SCORES = 32  # functions of single columns whose products the target sees
 
@@ -40,9 +39,7 @@ class Autoregressive(nn.Module):
     bias: Tensor
     scores: Tensor
 
-    def __init__(
-        self, domain: Domain, bias: Tensor, scores: Tensor | None = None, *, smooth: bool = True, sharp: bool = False
-    ) -> None:
+    def __init__(self, domain: Domain, bias: Tensor, scores: Tensor | None = None, *, smooth: bool = True) -> None:
         """Start at the independent columns that ``bias`` (width,) describes.
 
         Args:
@@ -50,15 +47,12 @@ class Autoregressive(nn.Module):
             bias: Logarithms of the distributions of all columns, end to end.
             scores: See the class.
             smooth: Whether ordered columns pass through scaled cosines.
-            sharp: Whether an ordered target learns where it lies before it learns anything else; see ``sharpened``.
         """
         super().__init__()
         self.sizes, self.offsets, self.order = list(domain.sizes), torch.tensor(domain.offsets), draw_order(domain)
         self.register_buffer("bias", bias.clone())
         self.register_buffer("scores", torch.zeros(len(bias), 0) if scores is None else scores)
         self.bases = smooth_bases(domain) if smooth else [torch.eye(size) for size in domain.sizes]
-        if smooth and sharp and domain.target is not None:
-            self.bases[self.order[-1]] = sharpened(domain, self.order[-1])
         whole = torch.block_diag(*self.bases) if smooth else None  # type: ignore[no-untyped-call]
         self.mask = draw_mask(domain)
         self.skip = OneHotLinear(column_of(domain.sizes), len(bias), mask=self.mask, basis=whole)
@@ -71,23 +65,16 @@ class Autoregressive(nn.Module):
             nn.init.zeros_(self.products.weight)
             self.scale = (len(self.sizes) / len(pairs)) ** 0.5
 
-    @torch.no_grad()
-    def plain(self, domain: Domain) -> None:
-        """The same function of rows with the target in the basis that others have, as a release holds it."""
-        target = self.order[-1]
-        usual = smooth_bases(domain)[target]
-        change = torch.linalg.solve(usual.double(), self.bases[target].double()).float()
-        low = int(self.offsets[target])
-        span = slice(low, low + self.sizes[target])
-        self.skip.weight[span] = change @ self.skip.weight[span]
-        if self.products is not None:
-            self.products.weight.copy_(change @ self.products.weight)
-        self.bases[target] = usual
-
     def forward(self, codes: Tensor) -> Tensor:
         """Negative log likelihood of each row, shape (rows,), in nats."""
+        return self.losses(codes)
+
+    def losses(self, codes: Tensor, *, apart: bool = False) -> Tensor:
+        """The same, of all columns but the last where that is learnt ``apart``."""
         chosen = []
         for j, logits in enumerate(self.logits(codes)):
+            if apart and j == self.order[-1]:
+                continue
             chosen.append(logits.gather(1, codes[:, j : j + 1])[:, 0] - logits.logsumexp(1))
         losses: Tensor = -torch.stack(chosen, 1).sum(1)
         return losses
@@ -152,23 +139,6 @@ def smooth_bases(domain: Domain) -> list[Tensor]:
             basis[:n, :n] = cosines(n) * np.sqrt(_energy(n))
         bases.append(torch.from_numpy(basis).float())
     return bases
-
-
-def sharpened(domain: Domain, target: int) -> Tensor:
-    """A basis for the outputs of an ordered target: without the constant, and most of its energy in the slowest cosine.
-
-    That cosine moves the whole distribution up or down, which is what regression needs, and takes the largest weights. There is
-    more energy where there are more columns: clipping their gradients together leaves less of each.
-    """
-    size, n = domain.sizes[target], domain.in_order[target] if domain.in_order else 0
-    if n <= 2:
-        return smooth_bases(domain)[target]
-    energy = 1 / (1 + np.arange(n) ** 2.0)
-    energy[0] = 0
-    whole = min(max(len(domain.sizes) / SHARP_COLUMNS, 1.0), SHARPEST) * n
-    basis = np.eye(size)
-    basis[:n, :n] = cosines(n) * np.sqrt(whole * energy / energy.sum())
-    return torch.from_numpy(basis).float()
 
 
 def cosines(n: int) -> FloatArray:

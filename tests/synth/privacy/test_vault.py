@@ -23,7 +23,7 @@ from synth.privacy.dpsgd import SgdPlan
 from synth.privacy.events import GaussianEvent, SelectionEvent, SubsampledGaussianEvent
 from synth.privacy.frame import PrivateFrame
 from synth.privacy.ledger import Ledger
-from synth.privacy.shares import Measurement, measurement_mu, sigma_for
+from synth.privacy.shares import Measurement, burn_training, measurement_mu, sigma_for
 from synth.privacy.signs import SignProduct
 from synth.privacy.vault import PrivateTable
 from synth.privacy.views import with_columns
@@ -474,7 +474,7 @@ def test_refused_votes_draw_nothing(ledger, script):
     with pytest.raises(AccountingError):
         table_of(ledger, script()).noisy_votes(replace(VOTES, column=2))
     assert ledger.events == ()
-    table_of(ledger, script()).burn_training()
+    burn_training(ledger)
     with pytest.raises(RefusedError, match="nothing is left"):
         table_of(ledger, script()).noisy_votes(VOTES)
     assert len(ledger.events) == 1

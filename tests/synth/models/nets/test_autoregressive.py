@@ -9,13 +9,11 @@ from scipy.stats import kstest
 
 from synth.models.nets.autoregressive import (
     MAX_SCORES,
-    SHARPEST,
     Autoregressive,
     cosines,
     draw_mask,
     draw_order,
     even_uniforms,
-    sharpened,
     smooth_bases,
     target_scores,
 )
@@ -33,14 +31,14 @@ def domain(target="a", in_order=(4, 0, 3)):
     return Domain(names=("a", "b", "c"), sizes=SIZES, target=target, in_order=in_order)
 
 
-def network(target="a", scored=True, in_order=(4, 0, 3), seed=0, sharp=False):
+def network(target="a", scored=True, in_order=(4, 0, 3), seed=0):
     dom = domain(target, in_order)
     scores = None
     if target is not None and scored:
         rng = np.random.default_rng(seed)
         found = [None if n == target else rng.random(k) for n, k in zip(dom.names, SIZES, strict=True)]
         scores = target_scores(dom, ONE_WAY, found)
-    model = Autoregressive(dom, torch.from_numpy(np.log(np.concatenate(ONE_WAY))).float(), scores, sharp=sharp)
+    model = Autoregressive(dom, torch.from_numpy(np.log(np.concatenate(ONE_WAY))).float(), scores)
     source = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for p in model.parameters():
@@ -154,38 +152,15 @@ def test_clipped_gradients_are_those_of_single_rows(target, scored, clip):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.linalg.norm(wanted))
 
 
-def test_a_sharp_target_has_gradients_of_single_rows_too():
-    model, codes = network(sharp=True), EVERY[::2]
-    found, _ = exact_closed_form_sum(model, lambda m, c: m(c), codes, 0.3)
-    wanted = single_rows(model, codes, 0.3)
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5 * np.linalg.norm(wanted))
-
-
-def test_a_sharp_target_puts_its_energy_into_high_and_low():
-    basis = sharpened(domain(), 0)
-    energy = basis.square().sum(0)
-    assert energy.sum() == pytest.approx(4, rel=1e-5)
-    assert energy[0] == 0
-    assert energy[1:].tolist() == sorted(energy[1:].tolist(), reverse=True)
-    assert torch.equal(sharpened(domain(in_order=(0, 0, 3)), 0), torch.eye(4))
-
-
-@pytest.mark.parametrize(("columns", "energy"), [(2, 1.0), (10, 2.0), (100, SHARPEST)])
-def test_a_sharp_target_has_more_energy_among_more_columns(columns, energy):
-    names = tuple(f"c{j}" for j in range(columns))
-    dom = Domain(names=names, sizes=(6,) * columns, target="c0", in_order=(6,) * columns)
-    assert sharpened(dom, 0).square().sum() == pytest.approx(6 * energy, rel=1e-5)
-
-
-@pytest.mark.parametrize(("target", "scored"), [("a", True), ("b", False)])
-def test_the_usual_basis_can_say_what_a_sharp_one_said(target, scored):
-    model = network(target, scored, sharp=True)
+def test_a_target_that_is_learnt_apart_has_no_part_in_the_loss():
+    model = network()
     with torch.no_grad():
-        before = model(EVERY)
-        model.plain(domain(target))
-        assert torch.allclose(model(EVERY), before, atol=1e-5)
-    for mine, usual in zip(model.bases, smooth_bases(domain(target)), strict=True):
-        assert torch.equal(mine, usual)
+        whole, apart = model(EVERY), model.losses(EVERY, apart=True)
+        target = torch.nn.functional.cross_entropy(model.logits(EVERY)[0], EVERY[:, 0], reduction="none")
+    assert torch.allclose(whole - apart, target, atol=1e-5)
+    model.losses(EVERY, apart=True).sum().backward()
+    assert not model.skip.weight.grad[:4].any()
+    assert model.skip.weight.grad[4:].any()
 
 
 def test_a_row_has_its_loss_to_itself():
