@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from synth.privacy.events import VOTES
+from synth.privacy.events import GRADIENT, VOTES
 from synth.privacy.minimizer import WEIGHTS
 from synth.receipt import Receipt
 from synth.registry import changed_options

@@ -6,6 +6,7 @@ import pytest
 
 from synth.api import fit
 from synth.card import card_html, sections, spending
+from synth.privacy.events import GRADIENT
 from synth.receipt import LIMITS, ROW_LIMIT
 from synth.schema import Column, Kind, Schema
 
@@ -95,6 +96,14 @@ def test_weights_are_no_rows(release):
     (row,) = spending(dataclasses.replace(release.receipt, events=[event]))
     assert row["mechanism"] == "Gaussian on trained weights"
     assert row["noise"] == "standard deviation 0.25 of each weight"
+
+
+def test_a_gradient_over_all_rows_is_no_count(release):
+    event = {"type": "gaussian", "what": GRADIENT, "target": [], "sigma": 12.5, "l2_sensitivity": 0.5}
+    (row,) = spending(dataclasses.replace(release.receipt, events=[event, event]))
+    assert row["mechanism"] == "Gaussian on a sum of clipped gradients"
+    assert row["noise"] == "standard deviation 12.5, sensitivity 0.5"
+    assert row["times"] == 2
 
 
 def test_options_and_notes_are_told(release):

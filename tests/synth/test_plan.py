@@ -1,5 +1,7 @@
 """Plans agree with what fits of such tables charge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -80,6 +82,14 @@ def test_a_choice_of_columns_and_protected_groups_have_the_shares_that_a_fit_pay
     notes = " ".join(plan.notes())
     assert "4 of 5 columns would be kept for 'ok'" in notes
     assert "small groups of 'size' are protected: 15 %" in notes
+
+
+@pytest.mark.parametrize(("target", "share"), [("age", 0.1), ("ok", None)])
+def test_a_numeric_target_is_regressed_for_a_share(target, share):
+    plan = make_plan(replace(SCHEMA, target=target), epsilon=5.0, rows=50_000)
+    assert plan.private_training
+    assert plan.shares.get("regression of the target") == share
+    assert sum(plan.shares.values()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_columns_that_all_stay_cost_no_choice():
