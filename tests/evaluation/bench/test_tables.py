@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
+from evaluation.bench.defaults import table as defaults_table
 from evaluation.bench.plan import RESULTS
 from evaluation.bench.tables import COLUMNS, cell, groups, interval, quality_table, steps_table
 from evaluation.bench.techniques import table as techniques_table
@@ -124,7 +125,7 @@ def test_costs_of_steps():
 def test_committed_results_make_their_tables(path):
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     if "dataset" in records[0] or "network" in records[0]:
-        made = {"steps.jsonl": steps_table, "techniques.jsonl": techniques_table}
+        made = {"steps.jsonl": steps_table, "techniques.jsonl": techniques_table, "defaults.jsonl": defaults_table}
         table = made.get(path.name, quality_table)(records)
         assert len(table.splitlines()) >= 3
         assert "nan" not in table
