@@ -96,7 +96,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         "one-way table": "tables", "table": "pairs", "products of signs": "products", "signed tables": "signed tables",
         "choice of a table": "choices", "table for choosing columns": "pairs", "table with Laplace noise": "laplace tables",
         "table of protected groups": "pairs", "rows shared with the public table": "shared rows",
-        "weights of a convex model": "minimizer",
+        "weights of a convex model": "minimizer", "gradient over all rows": "whole gradient",
         "the best of several tries": "best of tries",
         "votes of teachers": "votes",
     }  # fmt: skip
@@ -108,7 +108,7 @@ def doors_of(receipt: Receipt) -> tuple[str, ...]:
         found += ["sampling", "sensitivity", "fresh noise", "every step", "clipping"]
     if receipt.noise_grade.endswith(AT_SITES):
         found += ["sites", "sites' row count"]
-        found += ["sites' gradients"] if "sampling" in found else []
+        found += ["sites' gradients"] if {"sampling", "whole gradient"} & set(found) else []
     return tuple(dict.fromkeys(found))
 
 

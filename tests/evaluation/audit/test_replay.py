@@ -8,6 +8,7 @@ from evaluation.audit.sightings import is_contradicted, judge
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.budget import Budget, declared_rows
 from synth.privacy.events import (
+    GRADIENT,
     VOTES,
     GaussianEvent,
     LaplaceEvent,
@@ -55,9 +56,11 @@ def test_doors_follow_from_what_ran():
     assert "sampling" not in doors_of(receipt(*COUNTS))
     assert doors_of(receipt(*LAPLACE)) == ("row count", "laplace tables")
     assert doors_of(receipt(GaussianEvent(what=VOTES, sigma=9.0))) == ("votes",)
+    regression = receipt(GaussianEvent(what=GRADIENT, sigma=9.0, l2_sensitivity=0.5))
+    assert doors_of(regression) == ("whole gradient",)
     at_sites = {"noise_grade": GRADE.format(size=3)}
     assert doors_of(replace(receipt(*COUNTS[:1]), **at_sites)) == ("row count", "sites", "sites' row count")
-    assert "sites' gradients" in doors_of(replace(receipt(SGD), **at_sites))
+    assert all("sites' gradients" in doors_of(replace(ran, **at_sites)) for ran in (receipt(SGD), regression))
     assert "choices" in doors_of(receipt(SelectionEvent(what="choice of a table", epsilon=0.1)))
 
 
