@@ -32,6 +32,7 @@ CLIP = 0.5  # of a residual, in standard deviations of the target's scores, wher
 PAIRS = 0.2  # part of a row's squared length that products of pairs have, about
 OUTERMOST = 1e-3  # mass that the outermost scores are cut at
 WIDEST, NARROWEST, FITS = 1.0, 1e-6, 5  # variances of weights: the first, the least; rounds of fitting after each step
+FLOAT = 1e-9  # least that a prior counts beside what slopes say: float64 needs that much to factorise
 MOST_WORK, LEAST_ROWS, MOST_DRAWN = 2e7, 4096, 32_768  # rows times parameters, which bounds memory; rows
 LEVEL, RIDGE, ROUNDS = 1e-3, 1e-6, 100  # pull of moves and of weights towards none; steps of L-BFGS
 
@@ -192,8 +193,10 @@ class Filter:
         self._counted, self._squares = self._counted + count, self._squares + count**2
         variance = sd**2 * self._squares / self._counted**2
         precision, told = self._bends @ self._bends / variance, self._bends @ self._told / self._counted / variance
+        least = FLOAT * precision.diagonal().max()
         for _ in range(FITS):
-            spread = torch.cholesky_inverse(torch.linalg.cholesky(precision + torch.diag(1 / self._variances[self._blocks])))
+            ridge = (1 / self._variances[self._blocks]).clamp_min(least)
+            spread = torch.cholesky_inverse(torch.linalg.cholesky(precision + torch.diag(ridge)))
             self.weights = spread @ told
             squares = torch.zeros_like(self._variances).index_add_(0, self._blocks, self.weights.square() + spread.diagonal())
             self._variances = (squares / self._sizes).clamp_min(NARROWEST)
