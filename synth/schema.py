@@ -151,6 +151,15 @@ class Schema:
         written = {name for one in single_steps(self.constraints) for name in written_by(one)}
         return self.with_columns(tuple(c if c.name in written else learnt.get(c.name, c) for c in self.columns))
 
+    @property
+    def may_aim_at_number(self) -> bool:
+        """Whether the target may turn out to have more than two ordered codes, by its declared facts alone."""
+        if self.target is None:
+            return False
+        column = self[self.target]
+        levels = len(column.categories or ()) if column.kind is Kind.ORDINAL else 0
+        return column.kind is None or column.kind.is_numeric or levels > 2
+
     def with_columns(self, columns: tuple[Column, ...]) -> Schema:
         """The same table with other column facts."""
         return replace(self, columns=columns)

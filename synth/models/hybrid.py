@@ -20,6 +20,7 @@ from synth.models.measured.clipped import clipping_note
 from synth.models.measured.finished import Sampler, coarse_domain, conditioned_rows, independent_rows
 from synth.models.measured.groups import is_number, target_of
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
+from synth.models.measured.regress import SHARE as REGRESSION
 from synth.models.measured.regress import regress, tilt_target
 from synth.models.measured.relearn import relearn_target
 from synth.models.measured.settling import ROWS, Steps, settle_products, settle_weights
@@ -32,7 +33,8 @@ from synth.models.one_way import independent_where
 from synth.privacy.budget import RowCount
 from synth.privacy.clipping import FLAT, Clipping
 from synth.privacy.dpsgd import SgdPlan
-from synth.privacy.shares import burn_training
+from synth.privacy.events import GRADIENT
+from synth.privacy.shares import burn, burn_training
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain, EncodedTable
 
@@ -112,9 +114,11 @@ class Hybrid:
         pretrain(model, model, learnt, run, public)
         rng = np.random.default_rng(run.seed)
         draw = lambda rows: model.draw_rows(even_uniforms(rows, len(domain.sizes), rng))  # noqa: E731
-        number = training and self.relearn_target and is_number(domain)
-        mean = regress(deepcopy(model), learnt, draw, run) if number else None
-        note = self._train(model, learnt, run, public, apart=number) if training else LEFT_OUT
+        paid = training and self.relearn_target and (is_number(data.domain) if data.number is None else data.number)
+        mean = regress(deepcopy(model), learnt, draw, run) if paid and is_number(domain) else None
+        if paid and mean is None:  # noisy answers left no number, and must not steer what training has
+            burn(data.ledger, GRADIENT, REGRESSION)
+        note = self._train(model, learnt, run, public, apart=mean is not None) if training else LEFT_OUT
         run.progress.phase("raking")
         if mean is not None:
             self._calibrate(model, learnt, rng)

@@ -248,7 +248,9 @@ class PrivateFrame(Sealed):
             for part in self._encoded(column):
                 codes.write(j, start, part)
                 start += len(part)
-        return PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy, self.__units)
+        table = PrivateTable(codes, codec.domain, rows, self.ledger, measured, self.__entropy, self.__units)
+        table.number = self.schema.may_aim_at_number
+        return table
 
     def _encoded(self, codec: ColumnCodec) -> Iterator[CodeArray]:
         if isinstance(codec, NumericCodec):

@@ -57,6 +57,11 @@ def burn_training(ledger: Ledger) -> None:
     ledger.announce(GaussianEvent(what=BURNT_TRAINING, sigma=sigma_for(ledger, rest_share(ledger))))
 
 
+def burn(ledger: Ledger, what: str, share: float) -> None:
+    """Charge a share for nothing: for an answer that noisy answers made pointless, so that what is left is the same."""
+    ledger.announce(GaussianEvent(what=f"{what} (not needed)", sigma=sigma_for(ledger, share)))
+
+
 def burn_choice(ledger: Ledger) -> None:
     """Charge a choice that takes place on another path, for next to nothing: the run is composed as it would be there."""
     ledger.announce(SelectionEvent(what="choice of a table (not needed)", epsilon=1e-6))

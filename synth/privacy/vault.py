@@ -58,10 +58,13 @@ class PrivateTable(Sealed):
         measured: Noisy one-way tables that preparing the codes already paid for.
         merged: Digest of the public maps that merged the codes; empty where none did.
         public: Codes of public rows of the same columns, where there are some.
+        number: Whether the target may be a number, by declared facts alone; ``None`` where the domain itself is declared.
         spread: Standard deviation of an answer's noise, in the one that is charged; above 1 where sites add up.
     """
 
-    __slots__ = ("__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "public", "rows", "spread")
+    __slots__ = (
+        "__codes", "__entropy", "__units", "domain", "ledger", "measured", "merged", "number", "public", "rows", "spread",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -82,12 +85,10 @@ class PrivateTable(Sealed):
             raise AccountingError("codes must have one column per name of the domain")
         self.__entropy = entropy
         self.__units = units if units is not None else PrivacyUnits(self.__codes.exact_rows)
-        self.domain = domain
-        self.rows = rows
-        self.ledger = ledger
-        self.measured = tuple(measured)
+        self.domain, self.rows, self.ledger, self.measured = domain, rows, ledger, tuple(measured)
         self.merged, self.spread = "", spread(entropy)
         self.public: EncodedTable | None = None
+        self.number: bool | None = None
 
     def noisy_marginals(
         self, subsets: Sequence[tuple[str, ...]], *, share: float, weights: Sequence[float] | None = None, aim: str = ""
@@ -196,9 +197,8 @@ class PrivateTable(Sealed):
         event = calibrate_noise(self.ledger.events, sample_rate=rate, steps=plan.steps, epsilon=epsilon, delta=delta)
         check_signal(module, plan, event.noise_multiplier * self.spread, epsilon)
         self.ledger.announce(event, about=self._about(plan, shapes(module)))
-        steps, room = self.ledger.count_steps(), room_for(self.rows, rate, self.__units.cap)
-        draw = partial(self._exact_batch, rate)
-        return NoisyGradient(module, loss, plan, event.noise_multiplier, draw, self.__entropy, steps, room)
+        room, draw = room_for(self.rows, rate, self.__units.cap), partial(self._exact_batch, rate)
+        return NoisyGradient(module, loss, plan, event.noise_multiplier, draw, self.__entropy, self.ledger.count_steps(), room)
 
     def noisy_gradient(
         self, module: torch.nn.Module, loss: RowLoss, *, max_grad_norm: float, share: float
@@ -266,7 +266,7 @@ class PrivateTable(Sealed):
         """The same units in other codes, each row's a function of its own, or behind another ledger (``views``)."""
         book = self.ledger if ledger is None else ledger
         seen = PrivateTable(recode(self.__codes), domain, self.rows, book, (), self.__entropy, self.__units)
-        seen.public, seen.merged = public, merged
+        seen.public, seen.merged, seen.number = public, merged, self.number
         return seen
 
     def ask_tables(self, subsets: Subsets, events: Sequence[Event], noise: TableNoise, about: Iterable[object] = ()) -> Answer:

@@ -153,3 +153,21 @@ def test_lookups():
     ).numeric_bounds() == (0, 86_400)
     with pytest.raises(SchemaError, match="no bounds"):
         schema["a"].numeric_bounds()
+
+
+@pytest.mark.parametrize(
+    ("target", "may"),
+    [
+        (None, False),
+        (Column(name="t"), True),
+        (Column(name="t", kind=Kind.DECIMAL), True),
+        (Column(name="t", kind=Kind.DATETIME), True),
+        (Column(name="t", kind=Kind.ORDINAL, categories=("a", "b", "c")), True),
+        (Column(name="t", kind=Kind.ORDINAL, categories=("a", "b")), False),
+        (Column(name="t", kind=Kind.CATEGORY), False),
+        (Column(name="t", kind=Kind.BOOLEAN), False),
+    ],
+)
+def test_whether_a_target_may_be_a_number_is_told_by_what_is_declared(target, may):
+    columns = (Column(name="x"), *([] if target is None else [target]))
+    assert Schema(columns=columns, target=None if target is None else "t").may_aim_at_number is may

@@ -128,6 +128,24 @@ def test_a_numeric_target_is_regressed_and_left_out_of_training_unless_switched_
     assert 4.9 < data.ledger.spent() <= 5.0
 
 
+@pytest.mark.parametrize(
+    ("number", "in_order", "paid"), [(True, 0, True), (True, 2, True), (True, 4, True), (False, 0, False), (None, 2, False)]
+)
+def test_what_training_has_hangs_on_declared_facts_not_on_the_order_that_noisy_answers_left(number, in_order, paid):
+    codes = uniform((4, 4, 2), 4000)
+    data = private(codes, domain((4, 4, 2), "c1", (0, in_order, 0)))
+    data.number = number
+    Hybrid(steps=3).fit(data, Run())
+    (training,) = trained(data)
+    plain = private(codes, domain((4, 4, 2), "c1", (0, 4, 0)))
+    plain.number = paid
+    Hybrid(steps=3).fit(plain, Run())
+    assert training.noise_multiplier == pytest.approx(trained(plain)[0].noise_multiplier, rel=1e-3)
+    burnt = [e for e in data.ledger.events if e.what == f"{GRADIENT} (not needed)"]
+    assert len(burnt) == (paid and in_order < 3)
+    assert sum(e.what == GRADIENT for e in data.ledger.events) == (STEPS if paid and in_order > 2 else 0)
+
+
 @pytest.mark.statistical
 def test_a_numeric_target_goes_with_the_columns_that_it_depends_on():
     """Correlation observed 0.80 and more, of 0.9 in the data; independence gives 0."""

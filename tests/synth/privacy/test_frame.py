@@ -164,6 +164,17 @@ def test_encoding_costs_nothing_and_wide_domains_get_wide_codes(ledger, script):
     assert ledger.events == ()
 
 
+@pytest.mark.parametrize("kind", [None, Kind.CATEGORY])
+def test_codes_know_what_was_declared_of_the_target_whatever_was_learnt(kind, ledger, script):
+    """The codec holds a kind that noisy answers found."""
+    found = Column(name="c", kind=Kind.CATEGORY, categories=("u",))
+    declared = Schema(columns=(Column(name="c", kind=kind),), target="c")
+    frame = PrivateFrame(ROWS[["c"]], declared, ledger, script())
+    table = frame.encode(Codec(Schema(columns=(found,), target="c"), (closed_codec(found),)), declared_rows(6), [])
+    assert table.number is (kind is None)
+    assert table.coarsen([np.zeros(2, dtype=np.int64)]).number is table.number
+
+
 def test_named_numbers_are_those_of_many_rows_on_the_grid(keystream):
     rows = pd.DataFrame(
         {"n": ["700"] * 900 + ["-0"] * 300 + [0] * 300 + [9e9] * 500 + [699.6] * 10 + [4321, None, "x"], "c": "u"}

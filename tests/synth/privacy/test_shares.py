@@ -4,7 +4,7 @@ import pytest
 
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.events import GaussianEvent
-from synth.privacy.shares import measurement_mu, sigma_for
+from synth.privacy.shares import burn, measurement_mu, sigma_for
 
 
 def test_shares_of_the_budget_add_up(ledger):
@@ -13,3 +13,9 @@ def test_shares_of_the_budget_add_up(ledger):
         10.0
     )
     assert 4 / sigma_for(ledger, 0.2, 4) ** 2 == pytest.approx(0.2 * mu**2)
+
+
+def test_a_share_that_is_burnt_costs_what_it_would_have_bought(ledger):
+    burn(ledger, "tables", 0.2)
+    (event,) = ledger.events
+    assert (event.what, event.mu) == ("tables (not needed)", pytest.approx(1 / sigma_for(ledger, 0.2)))
