@@ -4,7 +4,7 @@ import pytest
 
 from synth.privacy.accounting import epsilon_of
 from synth.privacy.events import GaussianEvent
-from synth.privacy.shares import burn, measurement_mu, sigma_for
+from synth.privacy.shares import burn, burn_choice, measurement_mu, sigma_for
 
 
 def test_shares_of_the_budget_add_up(ledger):
@@ -19,3 +19,9 @@ def test_a_share_that_is_burnt_costs_what_it_would_have_bought(ledger):
     burn(ledger, "tables", 0.2)
     (event,) = ledger.events
     assert (event.what, event.mu) == ("tables (not needed)", pytest.approx(1 / sigma_for(ledger, 0.2)))
+
+
+def test_a_choice_that_is_burnt_costs_next_to_nothing(ledger):
+    burn_choice(ledger)
+    (event,) = ledger.events
+    assert event.rho < 1e-12
