@@ -204,13 +204,13 @@ class PrivateTable(Sealed):
         self, module: torch.nn.Module, loss: RowLoss, *, max_grad_norm: float, share: float
     ) -> tuple[FloatArray, float]:
         """One noisy mean of all rows' clipped gradients, shape (parameters,), and its noise; see ``noisy_gradients``."""
-        from synth.privacy.layers import shapes
-        from synth.privacy.whole import gradient_event, one_gradient, whole_plan
+        from synth.privacy import layers, whole
 
-        plan, event = whole_plan(self.rows, max_grad_norm), gradient_event(module, max_grad_norm, sigma_for(self.ledger, share))
+        plan = whole.whole_plan(self.rows, max_grad_norm, self.__units.cap)
+        event = whole.gradient_event(module, max_grad_norm, sigma_for(self.ledger, share))
         room, batch = room_for(self.rows, plan.sample_rate, self.__units.cap), partial(self._exact_batch, plan.sample_rate)
-        draw = lambda: [one_gradient(module, loss, plan, event, batch, self.__entropy, room)]  # noqa: E731
-        (mean,) = self.ledger.ask(event, draw=draw, about=self._about(plan, shapes(module)))
+        draw = lambda: [whole.one_gradient(module, loss, plan, event, batch, self.__entropy, room)]  # noqa: E731
+        (mean,) = self.ledger.ask(event, draw=draw, about=self._about(plan, layers.shapes(module)))
         return mean, event.sigma * self.spread / plan.divisor
 
     def noisy_minimizer(self, plan: RidgePlan, *, share: float) -> FloatArray:

@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 NOTHING: Mapping[int, npt.NDArray[np.bool_]] = MappingProxyType({})
 TARGET_FACTOR = 1.5  # more groups for a column that people will predict
+MAX_WIDTH = 2000  # groups of all columns together, about
 MANY, MOST_MANY = 2, 6  # as many groups for an unordered column, if its codes are common; and beside a number to predict
 
 
@@ -60,11 +61,12 @@ def choose_groups(
     """
     most = int(np.clip(math.sqrt(rows / sigma), 1, widest))
     in_order = domain.in_order or (0,) * len(domain.sizes)
-    many = MOST_MANY if is_number(domain) else MANY
+    room = MAX_WIDTH // len(domain.sizes) if is_number(domain) else 0  # of an unordered column
     found = []
     for j, (name, shares, n) in enumerate(zip(domain.names, one_way, in_order, strict=True)):
         wide = round(TARGET_FACTOR * most) if name == domain.target else most
-        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, many * wide - 1, sigma / rows, own.get(j)))
+        many = max(MANY * wide, min(MOST_MANY * wide, room)) - 1
+        found.append(_ordered(shares, n, wide) if n > 1 else _unordered(shares, many, sigma / rows, own.get(j)))
     sizes = tuple(int(groups.max()) + 1 for groups in found)
     kept = tuple(int(groups[n - 1]) + 1 if n > 1 else 0 for groups, n in zip(found, in_order, strict=True))
     coarse = Domain(names=domain.names, sizes=sizes, target=domain.target, in_order=kept)

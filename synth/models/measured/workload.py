@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from synth.models.measured.groups import NOTHING, Groups, choose_groups
+from synth.models.measured.groups import MAX_WIDTH, NOTHING, Groups, choose_groups
 from synth.privacy.shares import measurement_mu
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
@@ -18,7 +18,6 @@ from synth.table import Domain
 FloatArray = npt.NDArray[np.float64]
 
 MAX_CLASSES = 3  # of a target whose classes get tables of their own
-MAX_WIDTH = 2000  # groups of all columns together, about
 MOST_GROUPS = 32
 PLANNED_SHARE = 0.8  # of the budget, that groups are chosen for where nothing is trained; coarser ones did worse
 GOOD_GROUPS = 4.0  # fewer than this: tables of two columns tell little

@@ -14,7 +14,7 @@ from synth.privacy.ledger import Ledger
 from synth.privacy.mechanisms import rounded_sensitivity
 from synth.privacy.shares import sigma_for
 from synth.privacy.vault import PrivateTable
-from synth.privacy.whole import MOST_ROWS, whole_plan
+from synth.privacy.whole import MOST_OF_ALL, MOST_ROWS, whole_plan
 from synth.table import Domain
 
 DOMAIN = Domain(names=("a", "b"), sizes=(5, 2))
@@ -88,6 +88,7 @@ def test_very_many_rows_are_sampled_at_full_charge():
     assert plan.sample_rate * rows.rung == pytest.approx(MOST_ROWS)
     assert plan.divisor == pytest.approx(plan.sample_rate * rows.estimate)
     assert whole_plan(declared_rows(1000), 0.5).sample_rate == 1
+    assert whole_plan(declared_rows(100_000), 0.5, 100).sample_rate * 100_000 * 100 == pytest.approx(MOST_OF_ALL)
     assert (plan.steps, plan.max_grad_norm, plan.clipping.weight) == (1, 0.5, 0)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synth.models.measured.groups import TARGET_FACTOR, choose_groups, settle
+from synth.models.measured.groups import MANY, MAX_WIDTH, MOST_MANY, TARGET_FACTOR, choose_groups, is_number, settle
 from synth.table import Domain
 
 
@@ -47,7 +47,7 @@ def test_groups_are_sound(domain, seed, rows, sigma, widest):
             assert not set(map_[:n]) & set(map_[n:])
         else:
             assert coarse.in_order[j] == 0
-            assert coarse.sizes[j] <= max(2 * wide - 1, 2)
+            assert coarse.sizes[j] <= max((MOST_MANY if is_number(domain) else MANY) * wide - 1, 2)
 
 
 def test_atoms_stay_alone_and_the_rest_is_evenly_split():
@@ -83,6 +83,17 @@ def test_more_rows_or_less_noise_allow_more_groups():
         for rows, sigma in ((100, 50.0), (1e4, 50.0), (1e4, 5.0))
     ]
     assert found == sorted(set(found))
+
+
+@pytest.mark.parametrize(
+    ("in_order", "columns", "groups"), [(50, 2, 59), (0, 2, 19), (50, 60, MAX_WIDTH // 60 - 1), (50, 200, 19)]
+)
+def test_codes_without_an_order_keep_more_groups_beside_a_number_while_there_is_room(in_order, columns, groups):
+    names = ("t", *(f"c{j}" for j in range(1, columns)))
+    domain = Domain(names=names, sizes=(50,) + (200,) * (columns - 1), target="t", in_order=(in_order,) + (0,) * (columns - 1))
+    even = [np.full(k, 1 / k) for k in domain.sizes]
+    found = choose_groups(even, domain, rows=1e6, sigma=10.0, widest=10)
+    assert found.domain.sizes[1] == groups
 
 
 def test_a_target_gets_more_groups():

@@ -5,7 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from synth.models.measured.workload import LEAST_GROUPS, MAX_CLASSES, MAX_WIDTH, choose_workload
+from synth.models.measured.groups import MAX_WIDTH
+from synth.models.measured.workload import LEAST_GROUPS, MAX_CLASSES, choose_workload
 from synth.table import Domain
 
 SIZES = (40, 5, 9, 2)
