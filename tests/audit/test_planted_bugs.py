@@ -96,7 +96,7 @@ def _(patch):
 @bug("a gradient over all rows that is not clipped", "whole gradient")
 def _(patch):
     real = whole.whole_plan
-    patch.setattr(whole, "whole_plan", lambda rows, norm: real(rows, 5 * norm))
+    patch.setattr(whole, "whole_plan", lambda rows, norm, cap=1: real(rows, 5 * norm, cap))
     noise = whole.one_gradient
     patch.setattr(whole, "one_gradient", lambda m, o, p, e, *rest: noise(m, o, p, replace(e, sigma=e.sigma / 5), *rest))
 
