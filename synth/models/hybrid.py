@@ -25,7 +25,7 @@ from synth.models.measured.regress import regress, tilt_target
 from synth.models.measured.relearn import relearn_target
 from synth.models.measured.settling import ROWS, Steps, settle_products, settle_weights
 from synth.models.measured.stage import Learnt, finish, measure
-from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, trains, warm_plan
+from synth.models.measured.warm import LEFT_OUT, TABLE_SHARE, descend, logit_noise, pretrain, tells, trains, warm_plan
 from synth.models.nets.autoregressive import Autoregressive, even_uniforms, target_scores
 from synth.models.nets.quick import QuickDraw
 from synth.models.nets.tabular import CALIBRATION_DRAWS, torch_generator
@@ -123,7 +123,8 @@ class Hybrid:
         if mean is not None:
             self._calibrate(model, learnt, rng)
             tilt_target(model, learnt, mean, draw)
-        if self.relearn_target and target_of(domain) >= 0 and not is_number(domain):
+        told = tells(data.rows, data.ledger.budget.epsilon, data.ledger.working_delta)  # else raked rows are mostly noise
+        if self.relearn_target and told and target_of(domain) >= 0 and not is_number(domain):
             self._calibrate(model, learnt, rng)
             relearn_target(model, learnt, draw)
         self._calibrate(model, learnt, rng)

@@ -28,12 +28,17 @@ TYPICAL_GROUPS = 12  # per column, for that ratio: it must not depend on the row
 LEFT_OUT = "noise would drown a network on this many rows: learnt from tables alone"
 
 
+def tells(rows: RowCount, epsilon: float, delta: float) -> bool:
+    """Whether tables tell so much that something finer can be learnt beside or from them; from the rung and the budget alone."""
+    return gaussian_mu(epsilon, delta) * rows.rung >= LEAST_SIGNAL
+
+
 def trains(rows: RowCount, epsilon: float, delta: float, columns: int, *, table_share: float) -> bool:
     """Whether DP-SGD can add anything: from the row count's rung, the budget and the columns alone."""
     parameters = (TYPICAL_GROUPS * columns) ** 2 / 2
     mu = gaussian_mu(epsilon, delta)
     left = mu * math.sqrt(0.8 - table_share)
-    return mu * rows.rung >= LEAST_SIGNAL and math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
+    return tells(rows, epsilon, delta) and math.sqrt(parameters) / (left * rows.rung) < MOST_NOISE
 
 
 def pretrain(model: nn.Module, loss: Callable[[Tensor], Tensor], learnt: Learnt, run: Run, public: torch.Generator) -> None:

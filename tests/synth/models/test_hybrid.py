@@ -114,6 +114,14 @@ def test_a_class_target_is_learnt_again_from_raked_rows_unless_switched_off(swit
     assert found == [(50, 3)] * times
 
 
+@pytest.mark.parametrize(("epsilon", "times"), [(1.0, 0), (5.0, 1)])
+def test_a_target_is_not_learnt_again_from_tables_that_are_mostly_noise(epsilon, times, monkeypatch):
+    found = []
+    monkeypatch.setattr(hybrid, "relearn_target", lambda model, learnt, draw: found.append(1))
+    Hybrid(steps=3, private_training=False).fit(private(uniform((4, 4, 2), 2000), domain((4, 4, 2), "c2"), epsilon), Run())
+    assert len(found) == times
+
+
 @pytest.mark.parametrize(
     ("switch", "target", "in_order"), [(True, "c1", 4), (False, "c1", 4), (True, "c1", 0), (True, None, 4)]
 )
