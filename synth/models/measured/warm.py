@@ -29,7 +29,7 @@ LEFT_OUT = "noise would drown a network on this many rows: learnt from tables al
 
 
 def tells(rows: RowCount, epsilon: float, delta: float) -> bool:
-    """Whether tables tell so much that something finer can be learnt beside or from them; from the rung and the budget alone."""
+    """Whether tables tell enough that something finer can be learnt beside or from them. Public."""
     return gaussian_mu(epsilon, delta) * rows.rung >= LEAST_SIGNAL
 
 
