@@ -20,7 +20,7 @@ from synth.entity import learnt_schema
 from synth.errors import InputError
 from synth.fewer_columns import CHOICE_SHARE, Purpose, aimed, bound, purpose_of
 from synth.models.measured.protect import Protection, check_protection
-from synth.models.measured.regress import SHARE as REGRESSION
+from synth.models.measured.regress import share_beside
 from synth.models.measured.stage import PRODUCT_SHARE, REFINE_SHARE, one_way_share
 from synth.models.measured.warm import TABLE_SHARE, trains
 from synth.models.measured.workload import PLANNED_SHARE, choose_workload, too_many
@@ -185,7 +185,7 @@ def make_plan(
         if pairs:
             shares |= {"tables of protected groups": reserved} if reserved else {}
             shares |= {"tables of pairs": tables, "products of signs": PRODUCT_SHARE + REFINE_SHARE}
-            shares |= {"regression of the target": REGRESSION} if training and learnt.may_aim_at_number else {}
+            shares |= {"regression of the target": share_beside(taken)} if training and learnt.may_aim_at_number else {}
             shares["DP-SGD"] = max(1 - sum(shares.values()), 0.0) if training else 0.0
         elif not training:
             shares["one-way tables"] = rest

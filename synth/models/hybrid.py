@@ -20,8 +20,7 @@ from synth.models.measured.clipped import clipping_note
 from synth.models.measured.finished import Sampler, coarse_domain, conditioned_rows, independent_rows
 from synth.models.measured.groups import is_number, target_of
 from synth.models.measured.protect import LEAST_SHARE, MOST_SHARE, SHARE, Protection
-from synth.models.measured.regress import SHARE as REGRESSION
-from synth.models.measured.regress import regress, tilt_target
+from synth.models.measured.regress import regress, share_beside, tilt_target
 from synth.models.measured.relearn import relearn_target
 from synth.models.measured.settling import ROWS, Steps, settle_products, settle_weights
 from synth.models.measured.stage import Learnt, finish, measure
@@ -40,7 +39,7 @@ from synth.table import Domain, EncodedTable
 
 FloatArray = npt.NDArray[np.float64]
 
-MOST_TABLES = 0.7  # of the budget, for tables of pairs and of protected groups
+MOST_TABLES = 0.65  # of the budget, for tables of pairs and of protected groups
 REFERENCE_NOISE = 7.5e-4  # of a logit's mean gradient, where a peak rate of 2 was best (Adult, epsilon 1)
 
 
@@ -115,9 +114,10 @@ class Hybrid:
         rng = np.random.default_rng(run.seed)
         draw = lambda rows: model.draw_rows(even_uniforms(rows, len(domain.sizes), rng))  # noqa: E731
         paid = training and self.relearn_target and (is_number(data.domain) if data.number is None else data.number)
-        mean = regress(deepcopy(model), learnt, draw, run) if paid and is_number(domain) else None
+        asked = share_beside(self.table_share + self._protection.reserved)
+        mean = regress(deepcopy(model), learnt, draw, run, share=asked) if paid and is_number(domain) else None
         if paid and mean is None:  # noisy answers left no number, and must not steer what training has
-            burn(data.ledger, GRADIENT, REGRESSION)
+            burn(data.ledger, GRADIENT, asked)
         note = self._train(model, learnt, run, public, apart=mean is not None) if training else LEFT_OUT
         run.progress.phase("raking")
         if mean is not None:

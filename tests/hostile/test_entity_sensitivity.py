@@ -5,6 +5,7 @@ rows than the cap, odd cells, or no key.
 """
 
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -272,33 +273,9 @@ class Loud(nn.Module):
         return (100 * self.linear(codes.float())).sin().sum(1) * 50
 
 
-@pytest.mark.parametrize("kind", CLIPPINGS)
-@given(pair=neighbours())
-@settings(max_examples=6)
-def test_sums_of_gradients_and_scores_move_by_their_joint_bound(kind, pair):
-    before, after, cap = pair
-    seen, how = [], Clipping(kind=kind, count_weight=0.5)
-
-    def noted(exact_sum, *, max_grad_norm, noise_multiplier, entropy):
-        seen.append(exact_sum)
-        return exact_sum
-
-    real, dpsgd.noisy_gradient_sum = dpsgd.noisy_gradient_sum, noted
-    try:
-        for rows in (before, after):
-            torch.manual_seed(0)
-            t = coded(opened(rows, cap, epsilon=3.0))
-            plan = SgdPlan(steps=1, sample_rate=1.0, divisor=100.0, max_grad_norm=0.7, clipping=how)
-            t.noisy_gradients(Loud(), lambda m, c, _: m(c), plan).step()
-    finally:
-        dpsgd.noisy_gradient_sum = real
-    assert np.linalg.norm(seen[1] - seen[0]) <= joint_norm(0.7, how.weight) * (1 + 1e-6)
-
-
-@given(pair=neighbours())
-@settings(max_examples=12)
-def test_gradients_over_all_rows_move_by_what_was_charged(pair):
-    before, after, cap = pair
+@contextmanager
+def exact_gradient_sums():
+    """The sums of clipped gradients that would get noise."""
     seen = []
 
     def noted(exact_sum, *, max_grad_norm, noise_multiplier, entropy):
@@ -307,13 +284,35 @@ def test_gradients_over_all_rows_move_by_what_was_charged(pair):
 
     real, dpsgd.noisy_gradient_sum = dpsgd.noisy_gradient_sum, noted
     try:
+        yield seen
+    finally:
+        dpsgd.noisy_gradient_sum = real
+
+
+@pytest.mark.parametrize("kind", CLIPPINGS)
+@given(pair=neighbours())
+@settings(max_examples=6)
+def test_sums_of_gradients_and_scores_move_by_their_joint_bound(kind, pair):
+    before, after, cap = pair
+    how = Clipping(kind=kind, count_weight=0.5)
+    plan = SgdPlan(steps=1, sample_rate=1.0, divisor=100.0, max_grad_norm=0.7, clipping=how)
+    with exact_gradient_sums() as seen:
+        for rows in (before, after):
+            torch.manual_seed(0)
+            coded(opened(rows, cap, epsilon=3.0)).noisy_gradients(Loud(), lambda m, c, _: m(c), plan).step()
+    assert np.linalg.norm(seen[1] - seen[0]) <= joint_norm(0.7, how.weight) * (1 + 1e-6)
+
+
+@given(pair=neighbours())
+@settings(max_examples=12)
+def test_gradients_over_all_rows_move_by_what_was_charged(pair):
+    before, after, cap = pair
+    with exact_gradient_sums() as seen:
         for rows in (before, after):
             torch.manual_seed(0)
             t = coded(opened(rows, cap))
             t.noisy_gradient(Loud(), lambda m, c, _: m(c), max_grad_norm=0.7, share=0.1)
             (event,) = t.ledger.events
-    finally:
-        dpsgd.noisy_gradient_sum = real
     assert event.l2_sensitivity >= 0.7
     assert np.linalg.norm(seen[1] - seen[0]) <= 0.7 * (1 + 1e-6)
 

@@ -28,6 +28,7 @@ from synth.privacy.layers import OneHotLinear
 FloatArray = npt.NDArray[np.float64]
 
 SHARE, STEPS = 0.1, 6  # of the Gaussian budget, for all steps
+LEAST_SHARE, CROWDED = 0.01, 0.5  # least share, where tables take more than this and leave no room for all of it
 CLIP = 0.5  # of a residual, in standard deviations of the target's scores, where a row's features have length 1
 PAIRS = 0.2  # part of a row's squared length that products of pairs have, about
 OUTERMOST = 1e-3  # mass that the outermost scores are cut at
@@ -127,14 +128,20 @@ def normal_scores(shares: FloatArray, in_order: int) -> FloatArray:
     return np.append(scores / np.sqrt(ordered @ scores**2), np.zeros(len(shares) - in_order))
 
 
-def regress(net: Autoregressive, learnt: Learnt, draw: Callable[[int], Tensor], run: Run) -> Mean:
-    """Learn the target's mean, for ``SHARE`` of the budget.
+def share_beside(tables: float) -> float:
+    """Of the Gaussian budget, where tables of pairs and of protected groups take ``tables``. Public."""
+    return float(np.clip(SHARE + CROWDED - tables, LEAST_SHARE, SHARE))
+
+
+def regress(net: Autoregressive, learnt: Learnt, draw: Callable[[int], Tensor], run: Run, *, share: float = SHARE) -> Mean:
+    """Learn the target's mean.
 
     Args:
         net: After its warm start; a copy that nothing changes.
         learnt: Holds the rows.
         draw: That many rows of the model, shape (rows, columns).
         run: Told about steps.
+        share: Of the Gaussian budget.
     """
     domain, target = learnt.groups.domain, net.order[-1]
     scores = torch.from_numpy(normal_scores(learnt.coarse[target], domain.in_order[target])).float()
@@ -149,7 +156,7 @@ def regress(net: Autoregressive, learnt: Learnt, draw: Callable[[int], Tensor], 
     filtered = Filter(inputs.T @ inputs / len(inputs), mean.line.blocks())
     run.progress.phase("regressing the target", STEPS)
     for step in range(STEPS):
-        slope, sd = learnt.view.noisy_gradient(mean.line, loss, max_grad_norm=CLIP, share=SHARE / STEPS)
+        slope, sd = learnt.view.noisy_gradient(mean.line, loss, max_grad_norm=CLIP, share=share / STEPS)
         mean.line.put(filtered.learn(torch.from_numpy(-slope), sd, step + 1))
         run.progress.advance()
     run.progress.spent(learnt.view.ledger.spent())

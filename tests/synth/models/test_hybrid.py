@@ -16,8 +16,9 @@ from synth.models.measured.evidence import Evidence, Table
 from synth.models.measured.mixture import MixturePlan
 from synth.models.measured.regress import STEPS
 from synth.privacy.budget import Budget, RowCount, declared_rows
-from synth.privacy.events import BURNT_TRAINING, GRADIENT, SubsampledGaussianEvent
+from synth.privacy.events import BURNT_TRAINING, GRADIENT, GaussianEvent, SubsampledGaussianEvent
 from synth.privacy.ledger import Ledger
+from synth.privacy.shares import sigma_for
 from synth.privacy.vault import PrivateTable
 from synth.table import Domain
 
@@ -211,10 +212,12 @@ def test_training_that_would_drown_after_all_is_left_out():
     assert drawn(fitted, dom, 20).shape == (20, 3)
 
 
-def test_the_largest_table_share_leaves_room_for_one_way_tables():
-    dom = domain((4, 4, 2), "c2")
-    data = private(uniform(dom.sizes, 300), dom, 4.0)
-    Hybrid(table_share=0.7, steps=3).fit(data, Run())
+@pytest.mark.parametrize(("rows", "in_order"), [(300, ()), (4000, (0, 4, 0))])
+def test_the_largest_table_share_leaves_room_for_one_way_tables_and_a_regression(rows, in_order):
+    dom = domain((4, 4, 2), "c1", in_order or None)
+    data = private(uniform(dom.sizes, rows), dom, 4.0)
+    data.ledger.charge(GaussianEvent(what="before", sigma=sigma_for(data.ledger, 0.2)))  # row count, kinds, bounds, histograms
+    Hybrid(table_share=0.65, steps=3).fit(data, Run())
     assert data.ledger.spent() <= 4.0
 
 
